@@ -1,0 +1,37 @@
+# The front door: verbs.  Meson does the work, tools/setup the packages.
+B       ?= build
+PREFIX  ?= /usr/local
+DESTDIR ?=
+
+.PHONY: all setup run test unit asan tsan bench fuzz lint format install clean
+
+all: $(B)/build.ninja
+	@ninja -C $(B) --quiet || ninja -C $(B)
+
+# The packages come first: without them there is nothing to configure with.
+$(B)/build.ninja:
+	@tools/setup build
+	meson setup $(B) --prefix=$(PREFIX)
+
+setup:
+	tools/setup build
+run: all
+	@tools/setup run
+	$(B)/sonde run $(ARGS)
+test:
+	@tools/setup test
+	@tools/test $(B)
+bench: all
+	@tools/setup test
+	@bench/run $(B)
+fuzz: setup
+	@tools/fuzz $(SECONDS)
+lint: all
+	@tools/setup test
+	@tools/lint $(B)
+format:
+	git ls-files '*.[ch]' | xargs clang-format -i
+install: all
+	meson install -C $(B) --no-rebuild $(if $(DESTDIR),--destdir $(abspath $(DESTDIR)))
+clean:
+	rm -rf $(B) build-asan build-tsan build-fuzz

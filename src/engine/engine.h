@@ -1,0 +1,136 @@
+/* The pipeline and its threads: captures -> workers -> records.
+ *
+ *     frame -> packet_decode() -> flow_table_meter() -> record -> caller
+ *
+ * A worker is a thread that owns one capture of every target (a fanout
+ * member) or, for files, takes frames from one reading thread; and one flow
+ * table.  Records leave each worker by a single-producer ring and are handed
+ * to the caller by engine_collect(), on the caller's thread: there is the
+ * only place where shards meet.
+ *
+ *     create -> start -> collect* -> stop -> collect* until ERR_END -> destroy
+ *
+ * Threads: create, start, collect, destroy from one thread, the owner's;
+ * stop, counters and update requests from any.
+ */
+#ifndef ENGINE_H
+#define ENGINE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/counter.h"
+#include "base/err.h"
+#include "capture/capture.h"
+#include "flow/flow.h"
+
+struct engine;
+
+#define ENGINE_WORKERS_MAX 64
+#define ENGINE_TARGETS_MAX 64
+
+struct engine_options {
+	const char *const *targets; /* interfaces or files, see capture.h */
+	size_t target_count;
+	const char *backend; /* NULL: auto */
+	uint64_t ring_size;  /* of the session, divided over its captures */
+	uint32_t snap_size;
+	bool promiscuous;
+	const char *filter;
+	enum capture_stamp stamp;
+	uint16_t workers;         /* 0: 1 */
+	bool fanout;              /* live: PACKET_FANOUT over the workers */
+	struct flow_options flow; /* emit, context, epoch, secret: ours */
+	bool meter;               /* decode and meter; else only deliver */
+	bool deliver;             /* frames to engine_poll() */
+	/* Called from engine_collect(): a record that ended, or (end_reason
+	 * NONE) a live flow that was asked for by engine_update().  Borrowed
+	 * during the call. */
+	void (*record)(void *context, const struct flow_record *record);
+	void *context;
+};
+
+/* Where frames end between the capture and the flow table.  X as ever. */
+#define ENGINE_COUNTERS(X)                                                    \
+	X(frames, "frames", "taken from the captures")                        \
+	X(decoded, "frames", "decoded to a packet")                           \
+	X(records, "records", "handed to the sinks")                          \
+	X(records_lost, "records",                                            \
+	  "not handed to the sinks: they did not keep up")                    \
+	X(updates, "records", "live flows reported")                          \
+	X(updates_late, "records",                                            \
+	  "live flows not reported in time: the sinks did not keep up")       \
+	X(delivered, "frames", "handed to capture_poll")                      \
+	X(delivery_dropped, "frames",                                         \
+	  "not handed to capture_poll: its reader did not keep up")
+
+struct engine_counters {
+	ENGINE_COUNTERS(COUNTER_FIELD)
+};
+
+extern const struct counter_row engine_counter_rows[];
+extern const size_t engine_counter_count;
+
+/* Everything counted, from the wire to the records. */
+struct engine_ledger {
+	struct capture_counters capture;
+	struct engine_counters engine;
+	uint64_t verdicts[VERDICT_COUNT]; /* frames by verdict */
+	struct flow_counters flow;
+	uint64_t live; /* flows */
+};
+
+/* Opens every capture; whatever needs privilege happens here.  Returns 0 or
+ * a code with its sentence, as capture_open(); then nothing is left. */
+int engine_create(const struct engine_options *options,
+		  struct engine **ret_engine, struct fault *ret_fault);
+
+/* Starts the workers.  Returns 0, ERR_STATE or a negative errno. */
+int engine_start(struct engine *engine);
+
+/* Hands waiting records to the callback; waits up to timeout_ms for the
+ * first.  Returns how many, or ERR_END: every worker has ended (end of the
+ * files, or stopped) and every record was handed over. */
+int engine_collect(struct engine *engine, int timeout_ms);
+
+/* Asks every worker to report, once, each live flow with a packet since
+ * 'since'; the reports come through engine_collect().  A request while the
+ * last one is still being answered is not taken: returns false. */
+bool engine_update(struct engine *engine, struct wall since);
+
+/* True while an update is still being answered. */
+bool engine_updating(const struct engine *engine);
+
+/* Ends capturing: what is in the rings is still metered, every flow is
+ * emitted with FLOW_END_FORCED.  Async-signal-safe. */
+void engine_stop(struct engine *engine);
+
+/* The live flow of 'tuple' in any worker; false: none.  Before start and
+ * after the end as well; while running it waits for the workers' answer. */
+bool engine_lookup(struct engine *engine, const struct packet_tuple *tuple,
+		   struct flow_record *ret_record);
+
+/* The sums over all workers, at most 100 ms old while running, exact after
+ * the end. */
+void engine_ledger(struct engine *engine, struct engine_ledger *ret_ledger);
+
+/* Whether the ledger adds up; else *ret_fault says which sum does not.
+ * Holds exactly once the engine has ended. */
+bool engine_ledger_sound(const struct engine_ledger *ledger,
+			 struct fault *ret_fault);
+
+/* The first failure of a capture (a damaged file, an interface gone), by
+ * index from 0; NULL after the last.  The sentence names the target. */
+const char *engine_fault(const struct engine *engine, size_t index);
+
+/* 0 to 1 over all files, negative if not known. */
+double engine_progress(const struct engine *engine);
+
+/* The session's interfaces by number (packet_tuple.interface); NULL: none. */
+const char *engine_interface(const struct engine *engine, uint16_t number);
+
+/* Ends (as engine_stop) and frees; NULL is fine. */
+void engine_destroy(struct engine *engine);
+
+#endif

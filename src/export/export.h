@@ -1,0 +1,46 @@
+/* Writing records as text: JSON lines, CSV, a table.
+ *
+ * The writer knows no record: it walks a field_table (base/field.h).  JSON
+ * is one object a line (RFC 8259), CSV follows RFC 4180 with a head line,
+ * the table is for people and picks the columns that fit.
+ *
+ * Threads: one writer, one thread.
+ */
+#ifndef EXPORT_H
+#define EXPORT_H
+
+#include <stdio.h>
+
+#include "base/field.h"
+
+struct export_text;
+
+/* X(name, word) */
+#define EXPORT_FORMATS(X)        \
+	X(EXPORT_TABLE, "table") \
+	X(EXPORT_JSON, "json")   \
+	X(EXPORT_CSV, "csv")
+
+#define EXPORT_FORMAT_ENUM(name, word) name,
+enum export_format { EXPORT_FORMATS(EXPORT_FORMAT_ENUM) EXPORT_FORMAT_COUNT };
+#undef EXPORT_FORMAT_ENUM
+
+extern const char *const export_format_words[EXPORT_FORMAT_COUNT];
+
+/* Begins writing records of 'table' to 'to' (borrowed until closed).  Fields
+ * with use FIELD_STORED are left out.  For EXPORT_TABLE 'columns' names the
+ * fields to show, in order, ending with NULL, and 'width' is the terminal's
+ * (0: no limit); other formats ignore both.  Returns 0 or -ENOMEM. */
+int export_text_open(enum export_format format, FILE *to,
+		     const struct field_table *table,
+		     const char *const *columns, int width,
+		     struct export_text **ret_text);
+
+/* Writes one record.  Returns 0 or a negative errno of the stream (-EPIPE,
+ * -ENOSPC, ...); what was written before stays whole lines. */
+int export_text_write(struct export_text *text, const void *record);
+
+/* Flushes and frees; returns as export_text_write().  NULL is fine. */
+int export_text_close(struct export_text *text);
+
+#endif

@@ -1,0 +1,103 @@
+/* Keeping records in an embedded database (SQLite).
+ *
+ * Tables: 'flows' has a column for every row of flow_fields and is keyed by
+ * (probe, epoch, seq): a live flow is written again as it grows and its row
+ * replaced, so that what is on disk is never older than the last commit.
+ * 'interface_counters' has one row a sample, 'runs' one row a start with its
+ * ledger, 'meta' the schema's version.
+ *
+ * Journal mode WAL, synchronous NORMAL: whatever kills the process, every
+ * committed row is there and the file is sound.
+ *
+ * Threads: one store, one thread.  Blocking: store_commit() and
+ * store_retain() write to disk; the others work in memory.
+ */
+#ifndef STORE_H
+#define STORE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/counter.h"
+#include "base/err.h"
+#include "base/stamp.h"
+#include "flow/flow.h"
+
+#define STORE_SCHEMA_VERSION 1
+
+struct store;
+
+struct store_options {
+	const char *path;      /* created if absent, its folder too (0750) */
+	const char *probe;     /* this probe's name, in every row */
+	const char *version;   /* of the program, for 'runs' */
+	uint64_t epoch;        /* this start, ns since 1970 */
+	int64_t keep_age_ns;   /* rows older leave; 0: for ever */
+	uint64_t keep_size;    /* bytes of the database at most; 0: any */
+	uint32_t pending_count; /* records kept in memory while the disk
+	                           refuses them; 0: 65,536 */
+};
+
+/* X(name, unit, line): given = stored + pending + lost. */
+#define STORE_COUNTERS(X)                                                   \
+	X(given, "records", "handed to the store (updates of live flows "   \
+			    "too)")                                         \
+	X(stored, "records", "committed to disk")                           \
+	X(lost, "records", "given up: the disk refused for too long")       \
+	X(pending, "records", "waiting for a commit")                       \
+	X(commits, "transactions", "committed")                             \
+	X(failures, "transactions", "refused by the disk and tried again")  \
+	X(retired, "records", "removed by retention")
+
+struct store_counters {
+	STORE_COUNTERS(COUNTER_FIELD)
+};
+
+extern const struct counter_row store_counter_rows[];
+extern const size_t store_counter_count;
+
+struct store_interface_sample {
+	const char *name;
+	struct wall at;
+	uint64_t rx_packets, rx_bytes, rx_dropped, rx_errors;
+	uint64_t tx_packets, tx_bytes, tx_dropped, tx_errors;
+};
+
+/* Opens or creates the database and checks its schema.  Returns 0, or
+ * -EACCES, -ENOSPC, ERR_STORE_SCHEMA (newer than this version), -EBUSY
+ * (another daemon writes it), -EIO, -EINVAL (not a database) with the
+ * sentence and its remedy; an existing file is never damaged. */
+int store_open(const struct store_options *options, struct store **ret_store,
+	       struct fault *ret_fault);
+
+/* Takes a copy of one record; a final one or an update of a live flow
+ * (end_reason NONE).  Returns 0 or ERR_STORE_BEHIND: no room, counted lost;
+ * an update is then only late. */
+int store_flow(struct store *store, const struct flow_record *record);
+
+/* Takes one sample of an interface.  Returns as store_flow(). */
+int store_interface(struct store *store,
+		    const struct store_interface_sample *sample);
+
+/* Writes everything taken since the last commit in one transaction.
+ * Returns 0, or -ENOSPC, -EIO, ... : nothing is lost yet, it will be tried
+ * again at the next commit; ret_fault (may be NULL) has the sentence. */
+int store_commit(struct store *store, struct fault *ret_fault);
+
+/* Keeps the run's summary: 'json' is the ledger as a JSON object. */
+int store_run_note(struct store *store, struct wall at, const char *json);
+
+/* Removes rows past their age or beyond the size, a bounded slice a call.
+ * Returns 1 if there is more to do, 0, or a negative code. */
+int store_retain(struct store *store, struct wall now);
+
+struct store_counters store_counters(const struct store *store);
+
+/* Bytes that the database and its journal take now. */
+uint64_t store_size(const struct store *store);
+
+/* Commits what it can and closes; NULL is fine. */
+void store_close(struct store *store);
+
+#endif
