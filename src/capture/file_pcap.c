@@ -79,22 +79,6 @@ record_load(const uint8_t *at, const struct pcap_format *format)
 	return record;
 }
 
-static inline __attribute__((always_inline)) struct frame
-record_frame(const struct file_capture *file, const uint8_t *bytes,
-	     const struct pcap_record *record)
-{
-	return (struct frame){
-		.bytes = bytes,
-		.captured_size = file_cut(file, record->captured_size),
-		.size = record->size > record->captured_size
-				? record->size
-				: record->captured_size,
-		.stamp = {{record->at_ns}, STAMP_FILE},
-		.link_type = file->pcap.link_type,
-		.hold = file->window.chunk,
-	};
-}
-
 /* The record at 'at' is not all there, or claims what cannot be. */
 static __attribute__((cold)) void
 record_stop(struct file_capture *file, uint32_t header_size,
@@ -119,6 +103,7 @@ pcap_take(struct file_capture *file, int count_max, struct frame *ret_frames,
 {
 	const uint32_t header_size =
 		format->modified ? MODIFIED_SIZE : RECORD_HEADER_SIZE;
+	const uint16_t link_type = file->pcap.link_type;
 	const uint8_t *end = file->window.end;
 	const uint8_t *at = file->window.at;
 	int count = 0;
@@ -131,6 +116,7 @@ pcap_take(struct file_capture *file, int count_max, struct frame *ret_frames,
 			file_wait(file, "record header", header_size);
 			break;
 		}
+		__builtin_prefetch(at + FILE_PREFETCH);
 		record = record_load(at, format);
 		if (__builtin_expect(
 			    record.captured_size > FILE_FRAME_SIZE_MAX ||
@@ -141,8 +127,13 @@ pcap_take(struct file_capture *file, int count_max, struct frame *ret_frames,
 			record_stop(file, header_size, record.captured_size);
 			return count;
 		}
-		ret_frames[count++] =
-			record_frame(file, at + header_size, &record);
+		file_frame(file, &ret_frames[count], at + header_size,
+			   record.captured_size, record.size);
+		ret_frames[count].stamp.at.ns = record.at_ns;
+		ret_frames[count].stamp.source = STAMP_FILE;
+		ret_frames[count].link_type = link_type;
+		ret_frames[count].interface = 0;
+		count++;
 		at += header_size + record.captured_size;
 	}
 	file->window.at = at;

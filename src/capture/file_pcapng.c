@@ -292,19 +292,11 @@ static void packet_options(struct file_capture *file,
 	}
 }
 
-static inline struct frame packet_frame(const struct file_capture *file,
-					const struct interface *interface,
-					const uint8_t *data,
-					uint32_t captured_size, uint32_t size)
+static inline void packet_interface(const struct interface *interface,
+				    struct frame *frame)
 {
-	return (struct frame){
-		.bytes = data,
-		.captured_size = file_cut(file, captured_size),
-		.size = size > captured_size ? size : captured_size,
-		.link_type = interface->link_type,
-		.interface = interface->name,
-		.hold = file->window.chunk,
-	};
+	frame->link_type = interface->link_type;
+	frame->interface = interface->name;
 }
 
 /* An enhanced or an obsolete packet block; they differ in bytes 8 to 11.
@@ -333,9 +325,9 @@ static int enhanced_take(struct file_capture *file, const struct block *block,
 		file->capture.counters.unusable++;
 		return 0;
 	}
-	*ret_frame = packet_frame(file, interface, bytes + ENHANCED_DATA,
-				  captured_size,
-				  file_load32(bytes + 24, block->swapped));
+	file_frame(file, ret_frame, bytes + ENHANCED_DATA, captured_size,
+		   file_load32(bytes + 24, block->swapped));
+	packet_interface(interface, ret_frame);
 	ret_frame->stamp = interface_stamp(
 		interface,
 		(uint64_t)file_load32(bytes + 12, block->swapped) << 32 |
@@ -373,8 +365,10 @@ static int simple_take(struct file_capture *file, const struct block *block,
 		captured_size = interface->snap_size;
 	if (!packet_fits(file, captured_size, block->size - SIMPLE_SIZE_MIN))
 		return 0;
-	*ret_frame = packet_frame(file, interface, block->bytes + SIMPLE_DATA,
-				  captured_size, size);
+	file_frame(file, ret_frame, block->bytes + SIMPLE_DATA, captured_size,
+		   size);
+	packet_interface(interface, ret_frame);
+	ret_frame->stamp = (struct stamp){{0}, STAMP_NONE};
 	return 1;
 }
 
@@ -581,6 +575,7 @@ enhanced_run(struct file_capture *file, int count_max,
 		struct interface *interface;
 		struct frame *frame = &ret_frames[count];
 
+		__builtin_prefetch(at + FILE_PREFETCH);
 		if (size > (size_t)(end - at) || size < ENHANCED_SIZE_MIN ||
 		    size % 4 || size > FILE_BLOCK_SIZE_MAX ||
 		    file_load32(at + size - 4, swapped) != size ||
@@ -589,9 +584,9 @@ enhanced_run(struct file_capture *file, int count_max,
 		    id >= interfaces->count || !interfaces->list[id].known)
 			break;
 		interface = &interfaces->list[id];
-		*frame = packet_frame(file, interface, at + ENHANCED_DATA,
-				      captured_size,
-				      file_load32(at + 24, swapped));
+		file_frame(file, frame, at + ENHANCED_DATA, captured_size,
+			   file_load32(at + 24, swapped));
+		packet_interface(interface, frame);
 		frame->stamp = interface_stamp(
 			interface,
 			(uint64_t)file_load32(at + 12, swapped) << 32 |

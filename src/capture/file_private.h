@@ -28,7 +28,11 @@
 #define FILE_CHUNK_SIZE (UINT32_C(1) << 20)
 
 /* One read(): small enough that it is still in the cache when parsed. */
-#define FILE_READ_SIZE (UINT32_C(256) << 10)
+#define FILE_READ_SIZE (UINT32_C(128) << 10)
+
+/* How far ahead of the parser bytes are called into the first-level cache:
+ * each record's place depends on the length of the one before. */
+#define FILE_PREFETCH 512
 
 /* What a pcapng block shows of itself to the parser; of a longer one the
  * rest (options, mostly) is passed over. */
@@ -237,7 +241,8 @@ static inline struct stamp interface_stamp(const struct interface *interface,
 			     ticks > interface->ticks_max, 0))
 		return interface_stamp_slow(interface, ticks);
 	return (struct stamp){{(int64_t)(ticks * interface->scale) +
-			       interface->offset_ns}, STAMP_FILE};
+			       interface->offset_ns},
+			      STAMP_FILE};
 }
 
 /* --- the capture itself ------------------------------------------------ */
@@ -333,11 +338,21 @@ static inline uint16_t file_load16(const uint8_t *at, bool swapped)
 /* LINKTYPE_... as the file says it, without what varies between systems. */
 uint16_t file_link_type(uint32_t link_type);
 
-static inline uint32_t file_cut(const struct file_capture *file,
-				uint32_t captured_size)
+/* Writes what all formats have in common; stamp, link type and interface
+ * are the caller's.  Field by field: a whole struct assigned at once goes
+ * through the stack, which costs more than all the rest of the parsing. */
+static inline __attribute__((always_inline)) void
+file_frame(const struct file_capture *file, struct frame *frame,
+	   const uint8_t *bytes, uint32_t captured_size, uint32_t size)
 {
-	return captured_size < file->snap_size ? captured_size
-					       : file->snap_size;
+	frame->bytes = bytes;
+	frame->captured_size = captured_size < file->snap_size
+				       ? captured_size
+				       : file->snap_size;
+	frame->size = size > captured_size ? size : captured_size;
+	frame->gso_size = 0;
+	frame->outgoing = false;
+	frame->hold = file->window.chunk;
 }
 
 #endif

@@ -9,6 +9,7 @@
  */
 #include "capture/file_private.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/mman.h>
