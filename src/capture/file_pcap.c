@@ -185,7 +185,7 @@ int pcap_begin(struct file_capture *file, int count_max,
 	}
 	major = file_load16(at + 4, swapped);
 	minor = file_load16(at + 6, swapped);
-	if (major != VERSION_MAJOR && major != VERSION_MAJOR_SWAPPED) {
+	if (major < VERSION_MAJOR) {
 		file_fail(file, ERR_FILE_FOREIGN,
 			  "pcap of version %u.%u, which nothing reads", major,
 			  minor);
@@ -196,7 +196,8 @@ int pcap_begin(struct file_capture *file, int count_max,
 		.modified = magic == MAGIC_MODIFIED,
 		.fraction_ns = magic == MAGIC_NANO ? 1 : 1000,
 		.link_type = file_link_type(file_load32(at + 20, swapped)),
-		.lengths_swapped = major == VERSION_MAJOR_SWAPPED || minor < 3,
+		.lengths_swapped = major == VERSION_MAJOR_SWAPPED ||
+				   (major == VERSION_MAJOR && minor < 3),
 		.lengths_unsure = major == VERSION_MAJOR && minor == 3,
 	};
 	if (!filter_add(&file->filter, file->pcap.link_type)) {

@@ -50,7 +50,9 @@ enum option_code {
 struct block {
 	const uint8_t *bytes; /* from its type on */
 	uint32_t type;
-	uint32_t size;
+	uint32_t size;  /* as it says */
+	uint32_t span;  /* as it is: some writers leave the padding out of
+			   the length, but not out of the file */
 	uint32_t shown; /* bytes of it that are in the window */
 	bool swapped;
 };
@@ -107,7 +109,7 @@ static bool option_next(struct options *options, struct option *ret_option)
 /* The options of 'block' from byte 'start' on, as far as they are shown. */
 static struct options block_options(const struct block *block, uint32_t start)
 {
-	uint32_t end = block->size - 4;
+	uint32_t end = block->span - 4;
 
 	end = end < block->shown ? end : block->shown;
 	start = start < end ? start : end;
@@ -316,7 +318,7 @@ static int enhanced_take(struct file_capture *file, const struct block *block,
 	}
 	captured_size = file_load32(bytes + 20, block->swapped);
 	if (!packet_fits(file, captured_size,
-			 block->size - ENHANCED_SIZE_MIN))
+			 block->span - ENHANCED_SIZE_MIN))
 		return 0;
 	id = old ? file_load16(bytes + 8, block->swapped)
 		 : file_load32(bytes + 8, block->swapped);
@@ -363,7 +365,7 @@ static int simple_take(struct file_capture *file, const struct block *block,
 	captured_size = size;
 	if (interface->snap_size && captured_size > interface->snap_size)
 		captured_size = interface->snap_size;
-	if (!packet_fits(file, captured_size, block->size - SIMPLE_SIZE_MIN))
+	if (!packet_fits(file, captured_size, block->span - SIMPLE_SIZE_MIN))
 		return 0;
 	file_frame(file, ret_frame, block->bytes + SIMPLE_DATA, captured_size,
 		   size);
@@ -423,7 +425,9 @@ static bool block_peek(struct file_capture *file, struct block *ret_block)
 	if (ret_block->type == BLOCK_SECTION && !section_order(file, ret_block))
 		return false;
 	ret_block->size = file_load32(at + 4, ret_block->swapped);
-	if (ret_block->size < BLOCK_SIZE_MIN || ret_block->size % 4) {
+	ret_block->span = round4(ret_block->size);
+	if (ret_block->size < BLOCK_SIZE_MIN ||
+	    ret_block->span < ret_block->size) {
 		file_fail(file, ERR_FILE_CORRUPT,
 			  "a block of type %u says it has %u bytes: the file "
 			  "is damaged",
@@ -440,8 +444,7 @@ static bool trailer_take(struct file_capture *file)
 	uint32_t size;
 
 	if (window_size(&file->window) < 4) {
-		file_wait(file, "block", format->trailer);
-		file->need = 4;
+		file->need = 4; /* the part is the block passed over */
 		return false;
 	}
 	size = file_load32(file->window.at, format->swapped);
@@ -460,10 +463,12 @@ static bool trailer_take(struct file_capture *file)
 /* Moves behind a block but for its second length, which comes next. */
 static void block_pass(struct file_capture *file, const struct block *block)
 {
-	uint64_t size = block->size - 4;
+	uint64_t size = block->span - 4;
 	uint64_t here = window_size(&file->window);
 
 	file->pcapng.trailer = block->size;
+	file->part = "block";
+	file->part_size = block->span;
 	file->part_offset = window_offset(&file->window);
 	file->window.skip = size > here ? size - here : 0;
 	file->window.at += size > here ? here : size;
@@ -477,9 +482,9 @@ static bool block_ends_well(struct file_capture *file,
 {
 	uint32_t size;
 
-	if (block->shown < block->size)
+	if (block->shown < block->span)
 		return true;
-	size = file_load32(block->bytes + block->size - 4, block->swapped);
+	size = file_load32(block->bytes + block->span - 4, block->swapped);
 	if (size != block->size)
 		file_fail(file, ERR_FILE_CORRUPT,
 			  "a block begins with the length %u but ends with "
@@ -538,11 +543,11 @@ static int block_step(struct file_capture *file, bool room,
 	if (block_is_packet(block.type) && (!room || !names_settle(file)))
 		return -1;
 	if (block_is_known(block.type)) {
-		block.shown = block.size < FILE_BLOCK_SIZE_MAX
-				      ? block.size
+		block.shown = block.span < FILE_BLOCK_SIZE_MAX
+				      ? block.span
 				      : FILE_BLOCK_SIZE_MAX;
 		if (window_size(&file->window) < block.shown) {
-			file_wait(file, "block", block.size);
+			file_wait(file, "block", block.span);
 			return -1;
 		}
 		if (!block_ends_well(file, &block))
