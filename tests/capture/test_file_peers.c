@@ -57,7 +57,7 @@ static bool files_list(const char *const *sets)
 	for (; *sets; sets++) {
 		(void)snprintf(path, sizeof path, "%s/%s", data, *sets);
 		if (access(path, R_OK) != 0) {
-			print_message("SKIPPED: no captures in %s\n", path);
+			print_message("# SKIPPED: no captures in %s\n", path);
 			return false;
 		}
 		(void)nftw(path, file_found, 16, FTW_PHYS);
@@ -107,7 +107,7 @@ static bool tool_there(const char *name)
 		;
 	there = tool_end(output, pid) == 0;
 	if (!there)
-		print_message("SKIPPED: no %s here\n", name);
+		print_message("# SKIPPED: no %s here\n", name);
 	return there;
 }
 
@@ -122,7 +122,7 @@ static bool count_is(const char *path, int count)
 	if (got.count == count)
 		return true;
 	if (faults++ < FAULTS_MAX)
-		print_message("%s: %d packets, capinfos has %d; %s\n", path,
+		print_message("# %s: %d packets, capinfos has %d; %s\n", path,
 			      got.count, count, got.fault.text);
 	return false;
 }
@@ -152,7 +152,7 @@ static void reads_as_many_packets_as_capinfos(void **state)
 		same += count_is(line, atoi(tab + 1));
 	}
 	(void)tool_end(output, pid);
-	print_message("%d of %d captures have capinfos's count; %d it does "
+	print_message("# %d of %d captures have capinfos's count; %d it does "
 		      "not read\n",
 		      same, compared, file_count - compared);
 	assert_true(compared > 1000);
@@ -243,7 +243,7 @@ static bool tshark_agrees(const char *path, const struct reading *got)
 			same = strcmp(line, ours) == 0;
 		}
 		if (!same && count < got->count)
-			print_message("%s: '%s', tshark '%s'\n", path, ours,
+			print_message("# %s: '%s', tshark '%s'\n", path, ours,
 				      line);
 		count++;
 	}
@@ -264,10 +264,10 @@ static void check_tshark(const char *const *sets, int step)
 		if (tshark_agrees(files[i], &got))
 			same++;
 		else
-			print_message("%s: differs\n", files[i]);
+			print_message("# %s: differs\n", files[i]);
 		free(got.seen);
 	}
-	print_message("%d of %d captures have tshark's times and lengths\n",
+	print_message("# %d of %d captures have tshark's times and lengths\n",
 		      same, compared);
 	assert_int_equal(same, compared);
 }
