@@ -121,8 +121,8 @@ static UNUSED void block_close(struct maker *m)
 	mark(m);
 }
 
-static UNUSED void put_option(struct maker *m, uint16_t code,
-			      const void *value, uint16_t size)
+static UNUSED void put_option(struct maker *m, uint16_t code, const void *value,
+			      uint16_t size)
 {
 	put16(m, code);
 	put16(m, size);
@@ -274,8 +274,8 @@ static UNUSED void reading_add(struct reading *reading,
 	if (reading->count == reading->room) {
 		reading->room = reading->room ? reading->room * 2 : 64;
 		reading->seen =
-			realloc(reading->seen, (size_t)reading->room *
-						       sizeof *reading->seen);
+			realloc(reading->seen,
+				(size_t)reading->room * sizeof *reading->seen);
 		assert_non_null(reading->seen);
 	}
 	for (uint32_t i = 0; i < frame->captured_size; i++)
@@ -292,8 +292,7 @@ static UNUSED void reading_add(struct reading *reading,
 	seen->hash = hash;
 }
 
-static UNUSED void reading_end(struct reading *reading,
-			       struct capture *capture)
+static UNUSED void reading_end(struct reading *reading, struct capture *capture)
 {
 	for (uint16_t i = 0; i < 4; i++)
 		(void)snprintf(reading->names[i], sizeof reading->names[i],
@@ -321,8 +320,8 @@ static UNUSED struct reading read_with(struct capture_options options)
 		assert_in_range(count, 1, 7);
 		for (int i = 0; i < count; i++) {
 			assert_true(frames[i].size >= frames[i].captured_size);
-			assert_non_null(capture_interface(
-				capture, frames[i].interface));
+			assert_non_null(capture_interface(capture,
+							  frames[i].interface));
 			reading_add(&reading, &frames[i]);
 		}
 		capture_release(capture, frames, count);
@@ -347,8 +346,7 @@ static UNUSED struct reading read_made(const struct maker *m)
 	return reading;
 }
 
-static UNUSED void assert_same(const struct reading *a,
-			       const struct reading *b)
+static UNUSED void assert_same(const struct reading *a, const struct reading *b)
 {
 	assert_int_equal(a->rc, b->rc);
 	assert_int_equal(a->count, b->count);

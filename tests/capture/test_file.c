@@ -15,9 +15,9 @@
 static struct maker udp_file(int count)
 {
 	static const uint8_t frame[60] = {
-		2, 0, 0, 0, 0, 2, 2, 0,	  0,   0, 0, 1, 8, 0,
-		0x45, 0, 0, 46, 0, 0, 0, 0, 64, 17, 0, 0,
-		192, 0, 2, 1, 192, 0, 2, 2, 0, 9, 0, 0, 0, 26};
+		2,    0, 0,   0,  0, 2, 2, 0, 0,  0,  0, 1, 8,   0,
+		0x45, 0, 0,   46, 0, 0, 0, 0, 64, 17, 0, 0, 192, 0,
+		2,    1, 192, 0,  2, 2, 0, 9, 0,  0,  0, 26};
 	struct maker m = {0};
 
 	put_pcap(&m, NANO, 4, 1);
@@ -36,8 +36,8 @@ static struct maker udp_file(int count)
 static void check_open(const char *target, const char *filter, int rc,
 		       const char *sentence)
 {
-	struct reading got = read_with((struct capture_options){
-		.target = target, .filter = filter});
+	struct reading got = read_with(
+		(struct capture_options){.target = target, .filter = filter});
 
 	assert_false(got.opened);
 	assert_int_equal(got.rc, rc);
@@ -61,8 +61,10 @@ static void refuses_what_is_no_capture_file(void **state)
 		{"short.pcap", "hi", 2, ERR_FILE_FOREIGN, "not a capture"},
 		{"cut.pcap", "\xd4\xc3", 2, ERR_FILE_TRUNCATED,
 		 "file header of 4 bytes ends after 2: the file is cut"},
-		{"a.pcap.xz", "\xfd" "7zXZ", 6, ERR_FILE_FOREIGN,
-		 "packed with xz"},
+		{"a.pcap.xz",
+		 "\xfd"
+		 "7zXZ",
+		 6, ERR_FILE_FOREIGN, "packed with xz"},
 		{"a.gz", "\x1f\x8b\x08\0\0\0", 6, ERR_FILE_TRUNCATED,
 		 "unpacked offset 0: the packed data ends early"},
 	};
@@ -92,7 +94,7 @@ static void knows_its_targets(void **state)
 	} cases[] = {
 		{"nothing.pcap", -ENOENT},   {"nothing.pcapng", -ENOENT},
 		{"nothing.cap.gz", -ENOENT}, {"NOTHING.PCAP.ZST", -ENOENT},
-		{"./nothing", -ENOENT},	     {"nothing.txt", -ENODEV},
+		{"./nothing", -ENOENT},      {"nothing.txt", -ENODEV},
 		{"nothing", -ENODEV},
 	};
 
@@ -134,8 +136,8 @@ static void cuts_to_the_snap_length(void **state)
 {
 	struct maker m = udp_file(3);
 	const char *path = make_file(&m, "snap.pcap");
-	struct reading got = read_with((struct capture_options){
-		.target = path, .snap_size = 42});
+	struct reading got = read_with(
+		(struct capture_options){.target = path, .snap_size = 42});
 
 	(void)state;
 	assert_int_equal(got.count, 3);
@@ -161,8 +163,8 @@ static void filters_and_counts(void **state)
 	assert_int_equal(got.counters.filtered, 4990);
 	assert_int_equal(got.seen[9].ns, 1000000019);
 	free(got.seen);
-	got = read_with((struct capture_options){.target = path,
-						 .filter = "tcp"});
+	got = read_with(
+		(struct capture_options){.target = path, .filter = "tcp"});
 	assert_int_equal(got.rc, ERR_END);
 	assert_int_equal(got.counters.filtered, 5000);
 	assert_int_equal(unlink(path), 0);
@@ -206,8 +208,8 @@ static void filters_each_link_type_as_it_is(void **state)
 	put_enhanced(&m, 1, 4, 60);
 	memset(m.bytes + m.size - 4 - 60, 0x02, 6);
 	path = make_file(&m, "mixed.pcapng");
-	got = read_with((struct capture_options){
-		.target = path, .filter = "greater 60"});
+	got = read_with((struct capture_options){.target = path,
+						 .filter = "greater 60"});
 	assert_int_equal(got.count, 4);
 	free(got.seen);
 	/* what stands before the first packet decides at open ... */

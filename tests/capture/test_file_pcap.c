@@ -26,8 +26,8 @@ static void reads_both_units_in_both_orders(void **state)
 
 		assert_int_equal(got.rc, ERR_END);
 		assert_int_equal(got.count, 3);
-		assert_int_equal(got.seen[0].ns, INT64_C(1700000000000000000) +
-							 999999 * unit);
+		assert_int_equal(got.seen[0].ns,
+				 INT64_C(1700000000000000000) + 999999 * unit);
 		assert_int_equal(got.seen[0].source, STAMP_FILE);
 		assert_int_equal(got.seen[0].link_type, 1);
 		assert_int_equal(got.seen[1].captured_size, 0);

@@ -116,15 +116,14 @@ static void reads_every_resolution(void **state)
 			seconds /= 10;
 		put_section(&m);
 		put_interface(&m, made);
-		put_enhanced(&m, 0, (uint64_t)(seconds * ticks + ticks / 4),
-			     4);
+		put_enhanced(&m, 0, (uint64_t)(seconds * ticks + ticks / 4), 4);
 		got = read_made(&m);
 		assert_int_equal(got.count, 1);
 		assert_int_equal(got.seen[0].source, STAMP_FILE);
-		assert_int_equal(got.seen[0].ns,
-				 (int64_t)seconds * 1000000000 +
-					 (int64_t)(ticks / 4 * 1000000000 /
-						   ticks));
+		assert_int_equal(
+			got.seen[0].ns,
+			(int64_t)seconds * 1000000000 +
+				(int64_t)(ticks / 4 * 1000000000 / ticks));
 		free(got.seen);
 		free(m.bytes);
 	}
@@ -307,8 +306,7 @@ static void counts_packets_of_no_interface_and_goes_on(void **state)
 
 static void passes_over_blocks_of_any_size(void **state)
 {
-	static const size_t sizes[] = {0,      4,	500000,
-				       524276, 1048576, 3000000};
+	static const size_t sizes[] = {0, 4, 500000, 524276, 1048576, 3000000};
 	static const uint8_t comment[65535];
 	struct maker m = {0};
 	struct reading got;
@@ -354,11 +352,13 @@ static void stops_at_damage_after_what_was_good(void **state)
 		{4, 8, "a block of type 6 says it has 8 bytes"},
 		{4, UINT32_MAX, "a block of type 6 says it has 4294967295 "},
 		{4, 28, "a block begins with the length 28 but ends with "},
-		{20, 61, "a packet claims 61 captured bytes in a block with "
-			 "room for 60"},
+		{20, 61,
+		 "a packet claims 61 captured bytes in a block with "
+		 "room for 60"},
 		{20, 262145, "a packet claims 262145 captured bytes, over "},
-		{88, 96, "a block begins with the length 92 but ends with "
-			 "96"},
+		{88, 96,
+		 "a block begins with the length 92 but ends with "
+		 "96"},
 		{0, 1, NULL}, /* an interface of an odd kind: no harm */
 		{0, 0x0a0d0d0a, "a section with byte order magic 00000000"},
 	};
@@ -379,8 +379,8 @@ static void stops_at_damage_after_what_was_good(void **state)
 		memcpy(at, &cases[i].value, sizeof good);
 		got = read_made(&m);
 		if (cases[i].sentence) {
-			(void)snprintf(offset, sizeof offset, "offset %zu: ",
-				       m.mark[3].end);
+			(void)snprintf(offset, sizeof offset,
+				       "offset %zu: ", m.mark[3].end);
 			assert_int_equal(got.rc, ERR_FILE_CORRUPT);
 			assert_int_equal(got.count, 2);
 			assert_non_null(

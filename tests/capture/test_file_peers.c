@@ -78,8 +78,7 @@ static FILE *tool_start(const char *const *arguments, pid_t *ret_pid)
 		(void)close(fds[0]);
 		if (!freopen("/dev/null", "w", stderr))
 			_exit(127);
-		(void)execvp(arguments[0],
-			     (char *const *)(uintptr_t)arguments);
+		(void)execvp(arguments[0], (char *const *)(uintptr_t)arguments);
 		_exit(127);
 	}
 	(void)close(fds[1]);
@@ -221,10 +220,14 @@ static void seen_print(const struct seen *seen, char *line, size_t size)
  * a line to other blocks too, with no encapsulation at its end. */
 static bool tshark_agrees(const char *path, const struct reading *got)
 {
-	const char *const arguments[] = {
-		"tshark", "-n", "-r", path, "-T", "fields", "-e",
-		"frame.time_epoch", "-e", "frame.len", "-e", "frame.cap_len",
-		"-e", "frame.encap_type", NULL};
+	const char *const arguments[] = {"tshark", "-n",
+					 "-r",     path,
+					 "-T",     "fields",
+					 "-e",     "frame.time_epoch",
+					 "-e",     "frame.len",
+					 "-e",     "frame.cap_len",
+					 "-e",     "frame.encap_type",
+					 NULL};
 	char line[256], ours[256];
 	bool same = true;
 	int count = 0;
@@ -298,8 +301,10 @@ int main(int argc, char **argv)
 	};
 	const char *asked = getenv("SONDE_DATA");
 
-	(void)snprintf(data, sizeof data, "%s%s", asked ?: argc > 1 ? argv[1]
-								     : ".",
+	(void)snprintf(data, sizeof data, "%s%s",
+		       asked
+			       ?: argc > 1 ? argv[1]
+					   : ".",
 		       asked ? "" : "/../shared/data");
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
