@@ -27,7 +27,9 @@
 /* A chunk holds any record with its header, after a read's alignment. */
 #define FILE_CHUNK_SIZE (UINT32_C(1) << 20)
 
-/* One read(): small enough that it is still in the cache when parsed. */
+/* One read(): small enough that it is still in the cache when parsed.  (A
+ * mapped file would save the copy, but one that another process cuts short
+ * would kill this one.) */
 #define FILE_READ_SIZE (UINT32_C(128) << 10)
 
 /* How far ahead of the parser bytes are called into the first-level cache:
