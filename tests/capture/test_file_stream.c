@@ -298,6 +298,43 @@ static void a_pipe_keeps_its_time_and_tells_when_to_come(void **state)
 	free(m.bytes);
 }
 
+/* A zstd frame that goes on, of which a pipe has brought whole blocks, the
+ * last of them straddling the end of the first chunk, which is kept full by
+ * holding all frames: the rest of that block waits in the unpacker, and must
+ * not wait for the pipe. */
+static void gives_out_all_that_a_packed_pipe_has_brought(void **state)
+{
+	enum { COUNT = 13802, FIRST = 1000 };
+	static struct frame held[COUNT + 1];
+	struct maker m = udp_file(COUNT);
+	ZSTD_CCtx *zstd = ZSTD_createCCtx();
+	ZSTD_inBuffer input = {m.bytes, FIRST, 0};
+	static uint8_t buffer[1 << 20];
+	ZSTD_outBuffer output = {buffer, sizeof buffer, 0};
+	int writer, got, count = 0;
+	struct capture *capture = open_pipe(&writer, NULL);
+
+	(void)state;
+	assert_int_equal(m.size, 1048576 + 400);
+	ZSTD_compressStream2(zstd, &output, &input, ZSTD_e_flush);
+	input.size = m.size;
+	assert_int_equal(
+		ZSTD_compressStream2(zstd, &output, &input, ZSTD_e_flush), 0);
+	assert_int_equal(write(writer, buffer, output.pos), output.pos);
+	while ((got = capture_next(capture, 0, COUNT + 1 - count,
+				   held + count)) > 0)
+		count += got;
+	assert_int_equal(got, 0);
+	assert_int_equal(count, COUNT);
+	capture_release(capture, held, count);
+	close(writer);
+	assert_int_equal(capture_next(capture, -1, 1, held),
+			 ERR_FILE_TRUNCATED);
+	capture_close(capture);
+	ZSTD_freeCCtx(zstd);
+	free(m.bytes);
+}
+
 static void reads_standard_input(void **state)
 {
 	struct maker m = udp_file(100);
@@ -388,6 +425,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(unpacks_several_members),
 		cmocka_unit_test(unpacks_behind_a_frame_to_skip),
+		cmocka_unit_test(gives_out_all_that_a_packed_pipe_has_brought),
 		cmocka_unit_test(gives_out_what_came_before_packed_damage),
 		cmocka_unit_test(survives_every_cut_of_packed_bytes),
 		cmocka_unit_test(reads_a_pipe_byte_by_byte),
