@@ -63,6 +63,12 @@ void capture_release(struct capture *capture, const struct frame *frames,
 		capture->ops->release(capture, frames, count);
 }
 
+void capture_quiesce(struct capture *capture)
+{
+	if (capture->ops->quiesce)
+		capture->ops->quiesce(capture);
+}
+
 int capture_fd(const struct capture *capture)
 {
 	return capture->ops->fd ? capture->ops->fd(capture) : -1;

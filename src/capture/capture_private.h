@@ -39,6 +39,9 @@ struct capture_ops {
 	void (*release)(struct capture *capture, const struct frame *frames,
 			int count);
 
+	/* As capture_quiesce().  Never blocks.  NULL: nothing to refuse. */
+	void (*quiesce)(struct capture *capture);
+
 	/* As capture_fd(); NULL: -1. */
 	int (*fd)(const struct capture *capture);
 
@@ -46,8 +49,7 @@ struct capture_ops {
 	double (*progress)(const struct capture *capture);
 
 	/* As capture_interface(). */
-	const char *(*interface)(const struct capture *capture,
-				 uint16_t index);
+	const char *(*interface)(const struct capture *capture, uint16_t index);
 
 	/* Brings the kernel's part of 'counters' up to date.  NULL: none. */
 	void (*stats)(struct capture *capture);
