@@ -180,15 +180,18 @@ static int engine_init(struct engine *engine, struct fault *ret_fault)
 static int options_check(const struct engine_options *options,
 			 struct fault *ret_fault)
 {
+	size_t limit;
+
 	if (options->target_count == 0 || !options->record)
 		return fault_set(ret_fault, -EINVAL,
 				 "nothing to capture from: name an interface "
 				 "or a file");
-	if (options->target_count > ENGINE_TARGETS_MAX)
+	limit = targets_live(options) ? ENGINE_TARGETS_MAX : ENGINE_FILES_MAX;
+	if (options->target_count > limit)
 		return fault_set(ret_fault, -EINVAL,
-				 "%zu targets are more than the %d that one "
+				 "%zu targets are more than the %zu that one "
 				 "session takes",
-				 options->target_count, ENGINE_TARGETS_MAX);
+				 options->target_count, limit);
 	if (options->workers > ENGINE_WORKERS_MAX)
 		return fault_set(ret_fault, -EINVAL,
 				 "%u workers are more than the limit of %d",

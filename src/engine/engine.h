@@ -29,7 +29,8 @@
 struct engine;
 
 #define ENGINE_WORKERS_MAX 64
-#define ENGINE_TARGETS_MAX 64
+#define ENGINE_TARGETS_MAX 64    /* interfaces of one session */
+#define ENGINE_FILES_MAX   65535 /* files of one session, read in turn */
 
 struct engine_options {
 	const char *const *targets; /* interfaces or files, see capture.h */
