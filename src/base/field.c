@@ -135,10 +135,9 @@ static char *put_ip6(char *at, const uint8_t *address)
 
 static char *put_text(char *at, const char *text)
 {
-	size_t size = strlen(text);
-
-	memcpy(at, text, size);
-	return at + size;
+	while (*text)
+		*at++ = *text++;
+	return at;
 }
 
 static const void *field_at(const struct field_row *row, const void *record)
