@@ -49,13 +49,14 @@ int path_fault(const char *path, int error, struct fault *ret_fault)
 /* One folder that may exist already. */
 static int folder_make(const char *folder, struct fault *ret_fault)
 {
-	struct stat st;
+	int error;
 
 	if (mkdir(folder, 0750) == 0)
 		return 0;
-	if (errno == EEXIST || stat(folder, &st) == 0)
+	error = errno;
+	if (error == EEXIST || access(folder, F_OK) == 0)
 		return 0;
-	return path_fault(folder, errno, ret_fault);
+	return path_fault(folder, error, ret_fault);
 }
 
 int path_folder_make(const char *path, struct fault *ret_fault)

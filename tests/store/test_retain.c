@@ -115,7 +115,7 @@ static void makes_room_by_interface_counters_when_no_flow_is_left(void **state)
 	struct store_interface_sample sample = {.name = "eth0"};
 
 	(void)state;
-	for (int i = 0; i < 30000; i++) {
+	for (int i = 0; i < 60000; i++) {
 		sample.at.ns = i;
 		assert_int_equal(store_interface(store, &sample), 0);
 		if (i % 4000 == 3999)
@@ -128,7 +128,7 @@ static void makes_room_by_interface_counters_when_no_flow_is_left(void **state)
 		    0);
 	assert_int_equal(
 		read_integer("SELECT max(at_ns) FROM interface_counters"),
-		29999);
+		59999);
 	store_close(store);
 	assert_sound();
 }
