@@ -10,6 +10,7 @@
  * asks them in this order. */
 static const struct capture_ops *const backends[] = {
 	&null_ops,
+	&file_ops,
 };
 
 #define BACKEND_COUNT (sizeof backends / sizeof backends[0])
