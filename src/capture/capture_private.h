@@ -13,6 +13,7 @@ struct capture {
 	const struct capture_ops *ops;
 	struct capture_counters counters; /* written by the capture's thread */
 	struct fault fault;
+	bool stopped; /* capture_stop() was called */
 };
 
 struct capture_ops {
@@ -38,6 +39,9 @@ struct capture_ops {
 	/* As capture_release().  Never blocks.  NULL if nothing is lent. */
 	void (*release)(struct capture *capture, const struct frame *frames,
 			int count);
+
+	/* As capture_stop().  NULL: the backend can end at any frame. */
+	int (*stop)(struct capture *capture);
 
 	/* As capture_fd(); NULL: -1. */
 	int (*fd)(const struct capture *capture);
