@@ -9,6 +9,7 @@
  * outgoing frames look the same; where the kernel thinks that the network
  * layer begins differs between them for a frame with tags.
  */
+#include <assert.h>
 #include <errno.h>
 #include <linux/filter.h>
 #include <net/if_arp.h>
@@ -22,7 +23,7 @@
 #define LINK(offset)    ((uint32_t)(SKF_LL_OFF + (offset)))
 #define NET(offset)     ((uint32_t)(SKF_NET_OFF + (offset)))
 
-#define PROGRAM_MAX   128
+#define PROGRAM_MAX   192
 #define GROUP_MAX     64
 #define MEMBER_MAX    256
 #define ETHERTYPE_IP4 0x0800
@@ -31,10 +32,19 @@
 #define TAG_S         0x88a8 /* IEEE 802.1ad */
 #define TAG_Q         0x9100 /* the same, before its standard */
 
+/* Instructions, which jumps have to know. */
+#define HASH_COUNT_IP4 (1 + 3 + 5)     /* of emit_hash(2) */
+#define HASH_COUNT_IP6 (1 + 3 * 7 + 5) /* of emit_hash(8) */
+#define RAW_COUNT      (2 + 1 + HASH_COUNT_IP4 + 1 + HASH_COUNT_IP6 + 1)
+
 struct program {
 	struct sock_filter instructions[PROGRAM_MAX];
 	uint32_t count;
 };
+
+static_assert(3 * (6 + HASH_COUNT_IP4 + HASH_COUNT_IP6 + 1) + RAW_COUNT + 4 <=
+		      PROGRAM_MAX,
+	      "the program has room");
 
 static void emit(struct program *program, uint16_t code, uint32_t k)
 {
@@ -65,9 +75,6 @@ static void emit_hash(struct program *program, uint32_t at, uint32_t words)
 	emit(program, BPF_ALU | BPF_XOR | BPF_X, 0);
 	emit(program, BPF_RET | BPF_A, 0);
 }
-
-#define HASH_COUNT_IP4 (1 + 3 + 5)     /* instructions of emit_hash(2) */
-#define HASH_COUNT_IP6 (1 + 3 * 7 + 5) /* of emit_hash(8) */
 
 /* With an ethertype in A: hashes what is at 'at', or goes on behind. */
 static void emit_ethertype(struct program *program, uint32_t at)
@@ -104,8 +111,6 @@ static void emit_raw(struct program *program)
 	emit_hash(program, NET(8), 8);
 	emit(program, BPF_RET | BPF_K, 0);
 }
-
-#define RAW_COUNT (2 + 1 + HASH_COUNT_IP4 + 1 + HASH_COUNT_IP6 + 1)
 
 static void program_build(struct program *program)
 {

@@ -32,6 +32,8 @@ struct link_slot {
 
 struct links {
 	int fd;
+	struct wall looked;     /* when links_update() was called last */
+	struct wall looking;    /* and this time */
 	struct link_slot *last; /* the slot that was asked for last */
 	uint32_t name_count;
 	uint32_t link_count;
@@ -99,11 +101,14 @@ static void slot_set(struct links *links, int ifindex, uint16_t number)
 	}
 	if (slot->number == number)
 		return;
-	/* between its end and its next beginning it had no frames: the end
-	 * is the change */
 	if (slot->number != NUMBER_NONE) {
 		slot->number_before = slot->number;
 		slot->changed = wall_now();
+	} else if (!wall_before(slot->changed, links->looking)) {
+		/* Its end and its next beginning are told at once.  The end
+		 * was when nobody looked: what came since is the new one's,
+		 * as the old one's last frames are the older ones. */
+		slot->changed = links->looked;
 	}
 	slot->number = number;
 }
@@ -147,6 +152,8 @@ bool links_update(struct links *links)
 	_Alignas(struct nlmsghdr) char events[EVENT_SIZE];
 	bool changed = false;
 
+	links->looked = links->looking;
+	links->looking = wall_now();
 	for (;;) {
 		const struct nlmsghdr *message = (const void *)events;
 		ssize_t size =
@@ -251,6 +258,7 @@ int links_open(const char *first, struct links **ret_links)
 	if (first)
 		name_number(links, first);
 	slots_fill(links);
+	links->looked = links->looking = wall_now();
 	*ret_links = links;
 	return 0;
 close:

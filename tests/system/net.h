@@ -27,7 +27,7 @@ struct net_frame {
 	uint32_t target;
 	uint16_t source_port;
 	uint16_t target_port;
-	uint16_t tags[2]; /* VLAN numbers, outermost first; 0: none */
+	uint16_t tags[2];    /* VLAN numbers, outermost first; 0: none */
 	uint16_t outer_type; /* of the outer tag; 0: 802.1Q */
 	uint16_t fragment;   /* the IPv4 flags and offset field */
 	uint16_t size;       /* of the whole frame; at least 64 */
