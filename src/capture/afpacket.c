@@ -191,7 +191,7 @@ static int idle(struct afpacket *a)
 	if (code < 0)
 		return fault_set(&a->capture.fault, code, "%s: %s", a->target,
 				 err_sentence(code));
-	if (!a->capture.stopped ||
+	if (!a->capture.quiesced ||
 	    mono_ns_between(a->quiesced_at, mono_now()) < SETTLE_NS)
 		return 0;
 	afpacket_socket_count(a);

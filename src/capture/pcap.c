@@ -39,7 +39,7 @@ struct pcap_capture {
 	struct links *links;
 	const struct pcap_pkthdr *header; /* read and not yet given out */
 	const uint8_t *bytes;
-	struct mono stopped_at;
+	struct mono quiesced_at;
 	enum stamp_source stamp_source;
 	uint32_t drop_seen; /* libpcap's own counts, which wrap */
 	uint32_t ifdrop_seen;
@@ -352,7 +352,7 @@ static struct mono mono_now(void)
 
 static bool ended(const struct pcap_capture *p)
 {
-	return p->capture.stopped &&
+	return p->capture.quiesced &&
 	       mono_ns_between(p->quiesced_at, mono_now()) >= SETTLE_NS;
 }
 
@@ -365,7 +365,7 @@ static int wait_ms(struct pcap_capture *p, int timeout_ms)
 	int64_t gone_ms;
 	int most = timeout_ms;
 
-	if (p->capture.stopped && (most < 0 || most > READ_MS))
+	if (p->capture.quiesced && (most < 0 || most > READ_MS))
 		most = READ_MS;
 	if (poll(&poll_fd, 1, most) < 0)
 		return 0; /* a signal: the caller looks to it */
