@@ -58,7 +58,7 @@ static struct flow_record record_of(uint64_t seq, int64_t later_ns)
 static void give_up(const struct fault *fault)
 {
 	(void)fprintf(stderr, "%s\n", fault->text);
-	exit(1);
+	_exit(1);
 }
 
 static void write_all(struct store *store, uint64_t rows, uint64_t batch,
