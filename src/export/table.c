@@ -74,7 +74,7 @@ static void title_make(struct column *column)
 	if (length > cut && strncmp(name + length - cut, suffix, cut) == 0)
 		length -= cut;
 	for (size_t i = 0; i < length; i++) {
-		int c = name[i] == '_' ? ' ' : toupper((uint8_t)name[i]);
+		int c = name[i] == '_' ? ' ' : (toupper)((uint8_t)name[i]);
 
 		column->title[i] = (char)c;
 	}

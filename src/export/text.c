@@ -143,6 +143,8 @@ static int text_begin(struct export_text *text, const struct field_table *table,
 	return rc;
 }
 
+/* Six parameters, for a call that reads like its sentence. */
+/* NOLINTNEXTLINE(readability-function-size) */
 int export_text_open(enum export_format format, FILE *to,
 		     const struct field_table *table,
 		     const char *const *columns, int width,
