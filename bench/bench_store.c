@@ -120,8 +120,8 @@ int main(int argc, char **argv)
 					.version = "0",
 					.epoch = 1,
 					.keep_age_ns = 1};
-	struct store *store;
-	struct fault fault;
+	struct store *store = NULL;
+	struct fault fault = {"BATCH must be above 0"};
 
 	options.pending_count = (uint32_t)batch;
 	(void)unlink(options.path);
