@@ -93,8 +93,7 @@ static void any_sees_interfaces_that_come_later(void **state)
 	(void)state;
 	send_on("v0", 10);
 	net_ip("link add w0 type veth peer name w1");
-	net_ip("link set w0 up");
-	net_ip("link set w1 up");
+	net_up("w0", "w1");
 	send_on("w0", 20);
 	send_on("w1", 30);
 	live_drain(capture, tally_add, &tally);
@@ -112,19 +111,17 @@ static void any_tells_a_number_from_its_next_owner(void **state)
 
 	(void)state;
 	net_ip("link add a0 index 501 type veth peer name a1 index 502");
-	net_ip("link set a0 up");
-	net_ip("link set a1 up");
+	net_up("a0", "a1");
 	send_on("a0", 5); /* read only after it is gone */
 	net_ip("link set a1 down");
 	net_ip("link set a1 name renamed");
 	live_drain(capture, tally_add, &tally);
-	net_ip("link set renamed up");
+	net_up("a0", "renamed");
 	send_on("a0", 6);
 	live_drain(capture, tally_add, &tally);
 	net_ip("link del a0");
 	net_ip("link add b0 index 501 type veth peer name b1 index 502");
-	net_ip("link set b0 up");
-	net_ip("link set b1 up");
+	net_up("b0", "b1");
 	send_on("b0", 7);
 	live_drain(capture, tally_add, &tally);
 	assert_int_equal(tally_of(&tally, "a1"), 5);
@@ -140,8 +137,7 @@ static void any_names_an_interface_that_is_gone(void **state)
 
 	(void)state;
 	net_ip("link add c0 type veth peer name c1");
-	net_ip("link set c0 up");
-	net_ip("link set c1 up");
+	net_up("c0", "c1");
 	send_on("c0", 5);
 	net_ip("link del c0");
 	live_drain(capture, tally_add, &tally);
