@@ -44,6 +44,11 @@ const char *engine_interface(const struct engine *engine, uint16_t number)
 							 : NULL;
 }
 
+uint64_t engine_epoch(const struct engine *engine)
+{
+	return engine->epoch;
+}
+
 double engine_progress(const struct engine *engine)
 {
 	struct feed *feed = &engine->feeds[0];
