@@ -9,6 +9,7 @@
 #define ETHERNET_HEADER_SIZE 14
 #define LENGTH_MAX           1500
 #define VLAN_VID_MASK        0x0fff
+#define SERVICE_SIZE_MIN     8
 #define SAP_SNAP             0xaa
 #define SAP_IP               0x06
 #define LLC_UNNUMBERED       0x03
@@ -215,6 +216,25 @@ static enum verdict backbone_step(struct walk *w, uint16_t *type, size_t size)
 	return cursor_skip(&w->c, size) ? VERDICT_OK : VERDICT_LINK_TRUNCATED;
 }
 
+/* Network service header (RFC 8300): its size in words of 4 bytes and what
+ * is next, in a numbering of its own. */
+static enum verdict service_step(struct walk *w, uint16_t *type)
+{
+	static const uint16_t types[] = {TYPE_NONE,     TYPE_IP4,  TYPE_IP6,
+					 TYPE_ETHERNET, TYPE_NONE, TYPE_MPLS};
+	const uint8_t *header = w->c.at;
+	size_t size;
+
+	if (cursor_size(&w->c) < SERVICE_SIZE_MIN)
+		return VERDICT_LINK_TRUNCATED;
+	size = (header[1] & 0x3fU) * 4;
+	if (header[0] >> 6 || size < SERVICE_SIZE_MIN)
+		return VERDICT_NOT_IP;
+	*type = header[3] < sizeof types / sizeof *types ? types[header[3]]
+							 : TYPE_NONE;
+	return cursor_skip(&w->c, size) ? VERDICT_OK : VERDICT_LINK_TRUNCATED;
+}
+
 static enum verdict ethertype_step(struct walk *w, uint16_t *type)
 {
 	switch (*type) {
@@ -237,6 +257,8 @@ static enum verdict ethertype_step(struct walk *w, uint16_t *type)
 		return backbone_step(w, type, 4);
 	case TYPE_FABRIC:
 		return backbone_step(w, type, 2);
+	case TYPE_SERVICE:
+		return service_step(w, type);
 	case TYPE_ARP:
 	case TYPE_RARP:
 		return VERDICT_ARP;
