@@ -41,13 +41,13 @@ static enum verdict ethernet_step(struct walk *w, uint16_t *type)
 /* A priority tag (VID 0) names no VLAN. */
 static enum verdict vlan_step(struct walk *w, uint16_t *type)
 {
+	const uint8_t *header;
 	uint16_t tag;
 
-	if (cursor_size(&w->c) < 4)
+	if (!cursor_bytes(&w->c, 4, &header))
 		return VERDICT_LINK_TRUNCATED;
-	(void)cursor_u16(&w->c, &tag);
-	(void)cursor_u16(&w->c, type);
-	tag &= VLAN_VID_MASK;
+	tag = load_be16(header) & VLAN_VID_MASK;
+	*type = load_be16(header + 2);
 	if (tag) {
 		if (w->vlan && !w->vlan_outer)
 			w->vlan_outer = w->vlan;
@@ -133,16 +133,18 @@ static enum verdict pseudowire_step(struct walk *w, uint16_t *type)
 	*type = TYPE_ETHERNET;
 	if (ip_plausible(&w->c, w->wire - walk_offset(w))) {
 		*type = TYPE_IP4;
-	} else if (ethernet_plausible(at, w->c.end)) {
 		return VERDICT_OK;
-	} else if (at[0] >> 4 == 4 || at[0] >> 4 == 6) {
-		*type = TYPE_IP4;
-	} else if (at[0] >> 4 == 0 && cursor_size(&w->c) > 4 &&
-		   ethernet_plausible(at + 4, w->c.end)) {
-		walk_skip(w, 4);
-	} else {
-		return VERDICT_NOT_IP;
 	}
+	if (ethernet_plausible(at, w->c.end))
+		return VERDICT_OK;
+	if (at[0] >> 4 == 4 || at[0] >> 4 == 6) {
+		*type = TYPE_IP4;
+		return VERDICT_OK;
+	}
+	if (at[0] >> 4 != 0 || cursor_size(&w->c) <= 4 ||
+	    !ethernet_plausible(at + 4, w->c.end))
+		return VERDICT_NOT_IP;
+	walk_skip(w, 4);
 	return VERDICT_OK;
 }
 
@@ -192,17 +194,19 @@ static uint16_t ppp_type(uint16_t protocol)
 static enum verdict ppp_step(struct walk *w, uint16_t *type)
 {
 	uint16_t protocol;
-	uint8_t low;
 
 	if (cursor_size(&w->c) < 2)
 		return VERDICT_LINK_TRUNCATED;
 	if (load_be16(w->c.at) == PPP_ADDRESS)
 		walk_skip(w, 2);
-	if (cursor_size(&w->c) > 0 && w->c.at[0] & 1) {
-		(void)cursor_u8(&w->c, &low);
-		protocol = low;
-	} else if (!cursor_u16(&w->c, &protocol)) {
+	if (cursor_size(&w->c) < 2)
 		return VERDICT_LINK_TRUNCATED;
+	protocol = w->c.at[0];
+	if (protocol & 1) {
+		walk_skip(w, 1);
+	} else {
+		protocol = load_be16(w->c.at);
+		walk_skip(w, 2);
 	}
 	*type = ppp_type(protocol);
 	return VERDICT_OK;
@@ -227,7 +231,7 @@ static enum verdict service_step(struct walk *w, uint16_t *type)
 
 	if (cursor_size(&w->c) < SERVICE_SIZE_MIN)
 		return VERDICT_LINK_TRUNCATED;
-	size = (header[1] & 0x3fU) * 4;
+	size = (size_t)(header[1] & 0x3f) * 4;
 	if (header[0] >> 6 || size < SERVICE_SIZE_MIN)
 		return VERDICT_NOT_IP;
 	*type = header[3] < sizeof types / sizeof *types ? types[header[3]]

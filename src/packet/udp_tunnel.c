@@ -84,7 +84,7 @@ static bool geneve_enter(struct walk *w, uint16_t *ret_type)
 	if (!cursor_bytes(&w->c, GENEVE_SIZE, &header) ||
 	    header[0] & 0xc0 || /* version */
 	    header[1] & GENEVE_RESERVED || header[7] ||
-	    !cursor_skip(&w->c, (header[0] & 0x3fU) * 4))
+	    !cursor_skip(&w->c, (size_t)(header[0] & 0x3f) * 4))
 		return false;
 	w->tunnel = TUNNEL_GENEVE;
 	w->network = load_be24(header + 4);
