@@ -13,23 +13,23 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
 
-#define MUST(what)                        \
-	do {                              \
-		if (!(what))              \
-			__builtin_trap(); \
-	} while (0)
+static void must(bool what)
+{
+	if (!what)
+		__builtin_trap();
+}
 
 static void check_tuple(const struct packet *p)
 {
 	const struct packet_tuple *t = &p->tuple;
 
-	MUST(t->ip_version == 4 || t->ip_version == 6);
-	MUST(t->network >> 24 == p->tunnel);
-	MUST(t->vlan < 4096 && t->vlan_outer < 4096);
+	must(t->ip_version == 4 || t->ip_version == 6);
+	must(t->network >> 24 == p->tunnel);
+	must(t->vlan < 4096 && t->vlan_outer < 4096);
 	for (int i = 4; i < 16 && t->ip_version == 4; i++)
-		MUST(t->address[0][i] == 0 && t->address[1][i] == 0);
+		must(t->address[0][i] == 0 && t->address[1][i] == 0);
 	for (int i = 4; i < 16 && p->tunnel && p->outer_ip_version == 4; i++)
-		MUST(p->outer_address[0][i] == 0 &&
+		must(p->outer_address[0][i] == 0 &&
 		     p->outer_address[1][i] == 0);
 }
 
@@ -38,17 +38,17 @@ static void check_sizes(const struct packet_input *input,
 {
 	uint32_t header = p->tuple.ip_version == 4 ? 20 : 40;
 
-	MUST(p->ip_offset + header <= input->captured_size);
-	MUST(p->transport_offset >= p->ip_offset + header);
-	MUST(p->payload_offset >= p->transport_offset);
-	MUST(p->payload_offset <= input->captured_size);
-	MUST(p->payload_bytes < p->ip_bytes);
-	MUST(p->ip_bytes <= p->frame_bytes);
-	MUST(p->packets >= 1);
-	MUST(p->packets == 1 || p->flags & PACKET_SUPER);
-	MUST(input->gso_size || p->frame_bytes == input->size);
+	must(p->ip_offset + header <= input->captured_size);
+	must(p->transport_offset >= p->ip_offset + header);
+	must(p->payload_offset >= p->transport_offset);
+	must(p->payload_offset <= input->captured_size);
+	must(p->payload_bytes < p->ip_bytes);
+	must(p->ip_bytes <= p->frame_bytes);
+	must(p->packets >= 1);
+	must(p->packets == 1 || p->flags & PACKET_SUPER);
+	must(input->gso_size || p->frame_bytes == input->size);
 	if (p->flags & PACKET_TCP)
-		MUST(p->transport_offset + 20U <= input->captured_size);
+		must(p->transport_offset + 20U <= input->captured_size);
 }
 
 /* Extension headers that are messages: their first bytes tell so. */
@@ -68,12 +68,12 @@ static void check_cut(const struct packet_input *input, const struct packet *p)
 		return; /* more is looked at than the headers */
 	cut.captured_size = p->payload_offset;
 	cut.size = input->size;
-	MUST(packet_decode(&cut, &shorter) == VERDICT_OK);
-	MUST(memcmp(&shorter.tuple, &p->tuple, sizeof p->tuple) == 0);
-	MUST(shorter.payload_bytes == p->payload_bytes);
-	MUST(shorter.ip_bytes == p->ip_bytes);
-	MUST(shorter.frame_bytes == p->frame_bytes);
-	MUST(shorter.packets == p->packets);
+	must(packet_decode(&cut, &shorter) == VERDICT_OK);
+	must(memcmp(&shorter.tuple, &p->tuple, sizeof p->tuple) == 0);
+	must(shorter.payload_bytes == p->payload_bytes);
+	must(shorter.ip_bytes == p->ip_bytes);
+	must(shorter.frame_bytes == p->frame_bytes);
+	must(shorter.packets == p->packets);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
@@ -95,11 +95,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 	memset(&general, 0x5a, sizeof general);
 	memset(&fast, 0xa5, sizeof fast);
 	verdict = packet_decode_general(&input, &general);
-	MUST(verdict < VERDICT_COUNT);
-	MUST(packet_link_known(input.link_type) ||
+	must(verdict < VERDICT_COUNT);
+	must(packet_link_known(input.link_type) ||
 	     verdict == VERDICT_LINK_UNKNOWN);
 	if (packet_decode_fast(&input, &fast))
-		MUST(verdict == VERDICT_OK && packet_same(&fast, &general));
+		must(verdict == VERDICT_OK && packet_same(&fast, &general));
 	if (verdict != VERDICT_OK)
 		return 0;
 	check_tuple(&general);

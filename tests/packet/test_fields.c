@@ -341,7 +341,7 @@ static void counts_the_packet_at_the_depth_limit(void **state)
 
 	(void)state;
 	for (uint16_t i = 0; i < 100; i++) {
-		uint8_t *at = bytes + 14 + i * 20;
+		uint8_t *at = bytes + 14 + (size_t)i * 20;
 		uint16_t total = (uint16_t)((100 - i) * 20);
 
 		memcpy(at, header, sizeof header);

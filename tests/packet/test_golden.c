@@ -35,11 +35,13 @@ static struct copy copy_make(const struct golden *golden, const uint8_t *bytes,
 	return copy;
 }
 
-#define MUST(golden, what)                                         \
-	do {                                                       \
-		if (!(what))                                       \
-			fail_msg("%s: %s", (golden)->name, #what); \
-	} while (0)
+#define MUST(golden, what) must(golden, what, #what)
+
+static void must(const struct golden *golden, bool what, const char *text)
+{
+	if (!what)
+		fail_msg("%s: %s", golden->name, text);
+}
 
 static void check_tuple(const struct golden *g, const struct packet *p)
 {
