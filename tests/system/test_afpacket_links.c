@@ -494,7 +494,7 @@ static pid_t receiver_start(int ready[2])
 	if (!net_enter() || write(ready[1], "n", 1) != 1 ||
 	    read(ready[0], bytes, 1) != 1)
 		_exit(1);
-	if (system("ip link set v1 up && ip addr add 192.0.2.2/24 dev v1"))
+	if (!net_run("ip link set v1 up && ip addr add 192.0.2.2/24 dev v1"))
 		_exit(1);
 	listener = socket(AF_INET, SOCK_STREAM, 0);
 	if (bind(listener, (void *)&address, sizeof address) ||
