@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "live.h"
@@ -165,6 +166,8 @@ static void drops_and_counts_while_all_is_held(void **state)
 		net_send(sender, &frame, SENT / 4);
 		held += hold_all(capture, frames + held, SENT - held);
 	}
+	/* all is lent: it does not wait for ever */
+	assert_int_equal(capture_next(capture, -1, 1, frames + held), 0);
 	counters = capture_stats(capture);
 	assert_true(counters.dropped_kernel > 0);
 	assert_true(counters.freezes > 0);
@@ -186,6 +189,39 @@ static void drops_and_counts_while_all_is_held(void **state)
 	assert_int_equal(counters.received + counters.dropped_kernel,
 			 SENT + AFTER);
 	free(frames);
+	close(sender);
+	capture_close(capture);
+}
+
+static int64_t clock_ns(clockid_t clock)
+{
+	struct timespec now;
+
+	clock_gettime(clock, &now);
+	return now.tv_sec * NS_PER_S + now.tv_nsec;
+}
+
+static void waits_asleep_while_frames_are_held(void **state)
+{
+	struct capture *capture = live_open("v1", AFPACKET());
+	struct frame frames[2];
+	int sender = net_sender("v0");
+	int64_t cpu;
+	int64_t start;
+
+	(void)state;
+	net_send(sender, &plain, 1);
+	assert_int_equal(capture_next(capture, 1000, 1, &frames[0]), 1);
+	start = clock_ns(CLOCK_MONOTONIC);
+	cpu = clock_ns(CLOCK_THREAD_CPUTIME_ID);
+	assert_int_equal(capture_next(capture, 300, 1, &frames[1]), 0);
+	cpu = clock_ns(CLOCK_THREAD_CPUTIME_ID) - cpu;
+	assert_in_range(clock_ns(CLOCK_MONOTONIC) - start, 299000000,
+			2000000000);
+	assert_in_range(cpu, 0, 60000000);
+	net_send(sender, &plain, 1);
+	assert_int_equal(capture_next(capture, 1000, 1, &frames[1]), 1);
+	capture_release(capture, frames, 2);
 	close(sender);
 	capture_close(capture);
 }
@@ -408,6 +444,8 @@ int main(void)
 				       enter),
 		cmocka_unit_test_setup(marks_what_leaves, enter),
 		cmocka_unit_test_setup(drops_and_counts_while_all_is_held,
+				       enter),
+		cmocka_unit_test_setup(waits_asleep_while_frames_are_held,
 				       enter),
 		cmocka_unit_test_setup(a_slow_reader_loses_frames_but_no_count,
 				       enter),

@@ -81,8 +81,11 @@ static void an_interface_that_was_removed_is_found_again(void **state)
 		live_open("v1", AFPACKET(.promiscuous = true));
 
 	(void)state;
-	for (int i = 0; i < 3; i++)
+	for (int i = 0; i < 3; i++) {
+		assert_true(net_run("ip -d link show v1 | "
+				    "grep -q 'promiscuity 1'"));
 		follow_a_new_pair(&capture, 1);
+	}
 	assert_int_equal(capture_stats(capture).received, 30);
 	assert_string_equal(capture_interface(capture, 0), "v1");
 	assert_null(capture_interface(capture, 60000));
@@ -106,6 +109,51 @@ static void members_of_a_group_find_it_again(void **state)
 		capture_close(captures[i]);
 	}
 	assert_int_equal(received, 30);
+}
+
+static void a_group_can_wait_for_its_interface(void **state)
+{
+	struct capture *captures[2];
+	uint64_t received = 0;
+	int sender;
+
+	(void)state;
+	net_ip("link set v1 down");
+	for (uint16_t i = 0; i < 2; i++)
+		captures[i] =
+			live_open("v1", AFPACKET(.worker = i, .worker_count = 2,
+						 .fanout_group = 79));
+	net_up("v0", "v1");
+	for (int i = 0; i < 4; i++)
+		live_drain(captures[i % 2], NULL, NULL);
+	sender = net_sender("v0");
+	net_send(sender, &plain, 10);
+	for (int i = 0; i < 2; i++) {
+		received += live_drain(captures[i], NULL, NULL);
+		capture_close(captures[i]);
+	}
+	assert_int_equal(received, 10);
+	close(sender);
+}
+
+static void a_renamed_interface_goes_on_by_its_new_name(void **state)
+{
+	struct capture *capture = live_open("v1", AFPACKET());
+	int sender = net_sender("v0");
+	struct frame frame;
+
+	(void)state;
+	net_ip("link set v1 down");
+	net_ip("link set v1 name w1");
+	net_up("v0", "w1");
+	assert_int_equal(live_drain(capture, NULL, NULL), 0);
+	net_send(sender, &plain, 1);
+	assert_int_equal(capture_next(capture, 1000, 1, &frame), 1);
+	assert_string_equal(capture_interface(capture, frame.interface), "w1");
+	assert_string_equal(capture_interface(capture, 0), "v1");
+	capture_release(capture, &frame, 1);
+	capture_close(capture);
+	close(sender);
 }
 
 /* Runs 'body' in a process of its own as a user without any privilege; it
@@ -244,6 +292,10 @@ int main(void)
 		cmocka_unit_test_setup(
 			an_interface_that_was_removed_is_found_again, enter),
 		cmocka_unit_test_setup(members_of_a_group_find_it_again, enter),
+		cmocka_unit_test_setup(a_group_can_wait_for_its_interface,
+				       enter),
+		cmocka_unit_test_setup(
+			a_renamed_interface_goes_on_by_its_new_name, enter),
 		cmocka_unit_test_setup(without_permission_names_the_remedy,
 				       enter),
 		cmocka_unit_test_setup(
