@@ -191,8 +191,8 @@ static int idle(struct afpacket *a)
 	if (code < 0)
 		return fault_set(&a->capture.fault, code, "%s: %s", a->target,
 				 err_sentence(code));
-	if (!a->capture.stopped ||
-	    mono_ns_between(a->stopped_at, mono_now()) < SETTLE_NS)
+	if (!a->capture.quiesced ||
+	    mono_ns_between(a->quiesced_at, mono_now()) < SETTLE_NS)
 		return 0;
 	afpacket_socket_count(a);
 	return a->taken >= a->placed ? ERR_END : 0;
@@ -352,12 +352,12 @@ static int afpacket_open(const struct capture_options *options,
 	return 0;
 }
 
-static int afpacket_stop(struct capture *capture)
+static int afpacket_quiesce(struct capture *capture)
 {
 	struct afpacket *a = afpacket(capture);
 	struct sock_fprog nothing = afpacket_filter_nothing();
 
-	a->stopped_at = mono_now();
+	a->quiesced_at = mono_now();
 	if (a->fd < 0 || setsockopt(a->fd, SOL_SOCKET, SO_ATTACH_FILTER,
 				    &nothing, sizeof nothing) == 0)
 		return 0;
@@ -385,7 +385,7 @@ static void interface_count(struct afpacket *a)
 
 	if (a->member.number || a->ifindex < 0)
 		return;
-	if (a->any && !a->capture.stopped &&
+	if (a->any && !a->capture.quiesced &&
 	    mono_ns_between(a->lost_at, now) < NS_PER_S)
 		return; /* thousands of interfaces take a while */
 	a->lost_at = now;
@@ -413,7 +413,7 @@ const struct capture_ops afpacket_ops = {
 	.open = afpacket_open,
 	.next = afpacket_next,
 	.release = afpacket_release,
-	.stop = afpacket_stop,
+	.quiesce = afpacket_quiesce,
 	.fd = afpacket_fd,
 	.interface = afpacket_interface,
 	.stats = afpacket_stats,

@@ -165,7 +165,7 @@ struct afpacket {
 	bool joined;  /* the fanout group */
 	bool opened;  /* the first time */
 	bool changed; /* interfaces have, and nobody looked yet */
-	struct mono stopped_at;
+	struct mono quiesced_at;
 	uint64_t placed;      /* frames the kernel has put into rings */
 	uint64_t taken;       /* of these, frames looked at */
 	uint64_t lost_before; /* rx_lost when it was counted last */

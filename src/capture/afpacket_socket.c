@@ -280,7 +280,7 @@ int afpacket_socket_follow(struct afpacket *a)
 	int ifindex;
 	int code;
 
-	if (a->capture.stopped)
+	if (a->capture.quiesced)
 		return 0;
 	if (a->ifindex > 0 && unbound(a))
 		a->ifindex = -1;
@@ -304,7 +304,7 @@ static int nap_ms(const struct afpacket *a, int timeout_ms)
 {
 	int most = timeout_ms;
 
-	if (a->capture.stopped || afpacket_ring_poll_lies(&a->ring))
+	if (a->capture.quiesced || afpacket_ring_poll_lies(&a->ring))
 		most = NAP_MS;
 	else if (!a->armed || (a->ifindex < 0 && fanout(a)))
 		most = JOIN_MS;

@@ -10,6 +10,7 @@
  * asks them in this order. */
 static const struct capture_ops *const backends[] = {
 	&null_ops,
+	&file_ops,
 	&afpacket_ops,
 	&pcap_ops,
 };
@@ -55,7 +56,7 @@ int capture_open(const struct capture_options *options,
 int capture_next(struct capture *capture, int timeout_ms, int count_max,
 		 struct frame *ret_frames)
 {
-	if (capture->stopped && !capture->ops->stop)
+	if (capture->quiesced && !capture->ops->quiesce)
 		return ERR_END;
 	return capture->ops->next(capture, timeout_ms, count_max, ret_frames);
 }
@@ -67,10 +68,10 @@ void capture_release(struct capture *capture, const struct frame *frames,
 		capture->ops->release(capture, frames, count);
 }
 
-int capture_stop(struct capture *capture)
+int capture_quiesce(struct capture *capture)
 {
-	capture->stopped = true;
-	return capture->ops->stop ? capture->ops->stop(capture) : 0;
+	capture->quiesced = true;
+	return capture->ops->quiesce ? capture->ops->quiesce(capture) : 0;
 }
 
 int capture_fd(const struct capture *capture)

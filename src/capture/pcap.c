@@ -39,7 +39,7 @@ struct pcap_capture {
 	struct links *links;
 	const struct pcap_pkthdr *header; /* read and not yet given out */
 	const uint8_t *bytes;
-	struct mono stopped_at;
+	struct mono quiesced_at;
 	enum stamp_source stamp_source;
 	uint32_t drop_seen; /* libpcap's own counts, which wrap */
 	uint32_t ifdrop_seen;
@@ -352,8 +352,8 @@ static struct mono mono_now(void)
 
 static bool ended(const struct pcap_capture *p)
 {
-	return p->capture.stopped &&
-	       mono_ns_between(p->stopped_at, mono_now()) >= SETTLE_NS;
+	return p->capture.quiesced &&
+	       mono_ns_between(p->quiesced_at, mono_now()) >= SETTLE_NS;
 }
 
 /* Waits for frames or the end; returns the milliseconds left. */
@@ -365,7 +365,7 @@ static int wait_ms(struct pcap_capture *p, int timeout_ms)
 	int64_t gone_ms;
 	int most = timeout_ms;
 
-	if (p->capture.stopped && (most < 0 || most > READ_MS))
+	if (p->capture.quiesced && (most < 0 || most > READ_MS))
 		most = READ_MS;
 	if (poll(&poll_fd, 1, most) < 0)
 		return 0; /* a signal: the caller looks to it */
@@ -406,13 +406,13 @@ static void pcap_capture_release(struct capture *capture,
 }
 
 /* Not by pcap_setfilter(), which also empties what is waiting. */
-static int pcap_capture_stop(struct capture *capture)
+static int pcap_capture_quiesce(struct capture *capture)
 {
 	struct pcap_capture *p = self(capture);
 	struct sock_filter nothing[] = {BPF_STMT(BPF_RET | BPF_K, 0)};
 	struct sock_fprog program = {1, nothing};
 
-	p->stopped_at = mono_now();
+	p->quiesced_at = mono_now();
 	if (setsockopt(pcap_fileno(p->pcap), SOL_SOCKET, SO_ATTACH_FILTER,
 		       &program, sizeof program) == 0 ||
 	    errno == ENOTSOCK)
@@ -458,7 +458,7 @@ const struct capture_ops pcap_ops = {
 	.open = pcap_capture_open,
 	.next = pcap_capture_next,
 	.release = pcap_capture_release,
-	.stop = pcap_capture_stop,
+	.quiesce = pcap_capture_quiesce,
 	.fd = pcap_capture_fd,
 	.interface = pcap_capture_interface,
 	.stats = pcap_capture_stats,
