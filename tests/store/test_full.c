@@ -190,7 +190,15 @@ static void refuses_to_open_where_there_is_no_space(void **state)
 	assert_non_null(strstr(fault.text, "no space left"));
 	assert_int_equal(access(database, F_OK), -1);
 	assert_int_equal(unlink(filler), 0);
-	store_close(open_with(&options));
+	store = open_with(&options);
+	assert_int_equal(put(store, 1, FLOW_END_IDLE), 0);
+	store_close(store);
+	/* One that exists stays as it is. */
+	disk_fill(0);
+	assert_int_equal(store_open(&options, &store, &fault), -ENOSPC);
+	assert_int_equal(unlink(filler), 0);
+	assert_int_equal(read_integer("SELECT count(*) FROM flows"), 1);
+	assert_sound();
 }
 
 #define TEST(name) \
