@@ -119,6 +119,14 @@ static void emit_loopback(struct afpacket_filter *filter)
 	emit(filter, (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, 0));
 }
 
+/* Passes a frame to be judged here, which may take more of it than the snap
+ * size leaves. */
+static void emit_pass_whole(struct afpacket_filter *filter)
+{
+	emit(filter,
+	     (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, CAPTURE_SNAP_MAX));
+}
+
 static void emit_expression(struct afpacket_filter *filter)
 {
 	const struct bpf_program *program = &filter->ethernet.program;
@@ -148,9 +156,11 @@ static void program_build(struct afpacket_filter *filter)
 {
 	filter->count = 0;
 	emit_loopback(filter);
-	if (filter->everything || filter->kept_out)
+	if (filter->everything)
 		emit(filter, (struct sock_filter)BPF_STMT(BPF_RET | BPF_K,
 							  filter->snap_size));
+	else if (filter->kept_out)
+		emit_pass_whole(filter);
 	else
 		emit_expression(filter);
 }

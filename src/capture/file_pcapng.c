@@ -19,15 +19,15 @@
 
 #define ORDER_MAGIC 0x1a2b3c4dU
 
-#define BLOCK_HEAD_SIZE    8U  /* type, length */
-#define BLOCK_SIZE_MIN     12U /* and the length again */
-#define SECTION_SIZE_MIN   28U
-#define INTERFACE_SIZE_MIN 20U
-#define ENHANCED_SIZE_MIN  32U /* the packet block's too */
-#define ENHANCED_DATA      28U
-#define SIMPLE_SIZE_MIN    16U
-#define SIMPLE_DATA        12U
-#define STATISTICS_OPTIONS 20U
+#define BLOCK_HEAD_SIZE     8U  /* type, length */
+#define BLOCK_SIZE_MIN      12U /* and the length again */
+#define SECTION_SIZE_MIN    28U
+#define INTERFACE_SIZE_MIN  20U
+#define ENHANCED_SIZE_MIN   32U /* the packet block's too */
+#define ENHANCED_DATA       28U
+#define SIMPLE_SIZE_MIN     16U
+#define SIMPLE_DATA         12U
+#define STATISTICS_OPTIONS  20U
 #define STATISTICS_SIZE_MIN 24U
 
 #define SECTION_UNKNOWN_ORDER 12U /* bytes that tell a section's order */
@@ -132,8 +132,7 @@ static void block_refuse(struct file_capture *file, const struct block *block,
 static void drops_raise(struct file_capture *file, struct interface *interface,
 			uint64_t in_interface, uint64_t in_kernel)
 {
-	uint64_t counted = interface->drops_interface +
-			   interface->drops_kernel;
+	uint64_t counted = interface->drops_interface + interface->drops_kernel;
 	uint64_t more = in_interface + in_kernel - counted;
 	uint64_t in_front = 0;
 
@@ -196,8 +195,7 @@ static void interface_option(struct interface_options *options,
 	}
 }
 
-static void interface_take(struct file_capture *file,
-			   const struct block *block)
+static void interface_take(struct file_capture *file, const struct block *block)
 {
 	struct interface_options interface = {.resolution = 6};
 	struct options options = block_options(block, INTERFACE_SIZE_MIN - 4);
@@ -208,8 +206,8 @@ static void interface_take(struct file_capture *file,
 		block_refuse(file, block, INTERFACE_SIZE_MIN);
 		return;
 	}
-	interface.link_type = file_link_type(
-		file_load16(block->bytes + 8, block->swapped));
+	interface.link_type =
+		file_link_type(file_load16(block->bytes + 8, block->swapped));
 	interface.snap_size = file_load32(block->bytes + 12, block->swapped);
 	while (option_next(&options, &option))
 		interface_option(&interface, &option, block->swapped);
@@ -284,11 +282,10 @@ static void packet_options(struct file_capture *file,
 
 	while (option_next(&options, &option)) {
 		if (option.code == OPTION_PACKET_FLAGS && option.size >= 4)
-			frame->outgoing = (file_load32(option.value,
-						       options.swapped) &
-					   FLAGS_DIRECTION) == FLAGS_OUTBOUND;
-		else if (option.code == OPTION_PACKET_DROPS &&
-			 option.size >= 8)
+			frame->outgoing =
+				(file_load32(option.value, options.swapped) &
+				 FLAGS_DIRECTION) == FLAGS_OUTBOUND;
+		else if (option.code == OPTION_PACKET_DROPS && option.size >= 8)
 			drops_add(file, interface,
 				  load64(option.value, options.swapped));
 	}
@@ -317,8 +314,7 @@ static int enhanced_take(struct file_capture *file, const struct block *block,
 		return 0;
 	}
 	captured_size = file_load32(bytes + 20, block->swapped);
-	if (!packet_fits(file, captured_size,
-			 block->span - ENHANCED_SIZE_MIN))
+	if (!packet_fits(file, captured_size, block->span - ENHANCED_SIZE_MIN))
 		return 0;
 	id = old ? file_load16(bytes + 8, block->swapped)
 		 : file_load32(bytes + 8, block->swapped);
@@ -331,16 +327,16 @@ static int enhanced_take(struct file_capture *file, const struct block *block,
 		   file_load32(bytes + 24, block->swapped));
 	packet_interface(interface, ret_frame);
 	ret_frame->stamp = interface_stamp(
-		interface,
-		(uint64_t)file_load32(bytes + 12, block->swapped) << 32 |
-			file_load32(bytes + 16, block->swapped));
+		interface, (uint64_t)file_load32(bytes + 12, block->swapped)
+					   << 32 |
+				   file_load32(bytes + 16, block->swapped));
 	drops = old ? file_load16(bytes + 10, block->swapped) : 0;
 	if (drops != DROPS_UNKNOWN)
 		drops_add(file, interface, drops);
-	packet_options(file, interface,
-		       block_options(block, ENHANCED_DATA +
-						    round4(captured_size)),
-		       ret_frame);
+	packet_options(
+		file, interface,
+		block_options(block, ENHANCED_DATA + round4(captured_size)),
+		ret_frame);
 	return 1;
 }
 
@@ -400,8 +396,8 @@ static bool section_order(struct file_capture *file, struct block *block)
 	order = file_load32(block->bytes + 8, false);
 	block->swapped = order != ORDER_MAGIC;
 	if (block->swapped && bswap_32(order) != ORDER_MAGIC) {
-		file_fail(file, file->begun ? ERR_FILE_CORRUPT
-						   : ERR_FILE_FOREIGN,
+		file_fail(file,
+			  file->begun ? ERR_FILE_CORRUPT : ERR_FILE_FOREIGN,
 			  "a section with byte order magic %08x: not pcapng",
 			  be32toh(order));
 		return false;
@@ -415,8 +411,8 @@ static bool block_peek(struct file_capture *file, struct block *ret_block)
 	const uint8_t *at = file->window.at;
 	size_t size = window_size(&file->window);
 
-	*ret_block = (struct block){.bytes = at,
-				    .swapped = file->pcapng.swapped};
+	*ret_block =
+		(struct block){.bytes = at, .swapped = file->pcapng.swapped};
 	if (size < BLOCK_HEAD_SIZE) {
 		file_wait(file, "block header", BLOCK_HEAD_SIZE);
 		return false;
@@ -563,16 +559,15 @@ static int block_step(struct file_capture *file, bool room,
 /* The loop that all speed depends on: enhanced packet blocks with nothing
  * unusual about them.  It leaves the first other block alone. */
 static inline __attribute__((always_inline)) int
-enhanced_run(struct file_capture *file, int count_max,
-	     struct frame *ret_frames, bool swapped)
+enhanced_run(struct file_capture *file, int count_max, struct frame *ret_frames,
+	     bool swapped)
 {
 	const struct interfaces *interfaces = &file->pcapng.interfaces;
 	const uint8_t *end = file->window.end;
 	const uint8_t *at = file->window.at;
 	int count = 0;
 
-	while (count < count_max &&
-	       (size_t)(end - at) >= ENHANCED_SIZE_MIN &&
+	while (count < count_max && (size_t)(end - at) >= ENHANCED_SIZE_MIN &&
 	       file_load32(at, swapped) == BLOCK_ENHANCED) {
 		uint32_t size = file_load32(at + 4, swapped);
 		uint32_t id = file_load32(at + 8, swapped);
@@ -593,9 +588,9 @@ enhanced_run(struct file_capture *file, int count_max,
 			   file_load32(at + 24, swapped));
 		packet_interface(interface, frame);
 		frame->stamp = interface_stamp(
-			interface,
-			(uint64_t)file_load32(at + 12, swapped) << 32 |
-				file_load32(at + 16, swapped));
+			interface, (uint64_t)file_load32(at + 12, swapped)
+						   << 32 |
+					   file_load32(at + 16, swapped));
 		if (size - ENHANCED_SIZE_MIN > round4(captured_size))
 			packet_options(
 				file, interface,
@@ -624,11 +619,10 @@ static int pcapng_parse(struct file_capture *file, int count_max,
 			int left = count_max - count;
 			struct frame *frames = ret_frames + count;
 
-			count += format->swapped
-					 ? enhanced_run(file, left, frames,
-							true)
-					 : enhanced_run(file, left, frames,
-							false);
+			count += format->swapped ? enhanced_run(file, left,
+								frames, true)
+						 : enhanced_run(file, left,
+								frames, false);
 		}
 		made = block_step(file, count < count_max, ret_frames + count);
 		count += made > 0;

@@ -137,11 +137,3 @@ enum verdict packet_decode_general(const struct packet_input *input,
 		segments_count(ret_packet, input->gso_size, payload);
 	return VERDICT_OK;
 }
-
-enum verdict packet_decode(const struct packet_input *input,
-			   struct packet *ret_packet)
-{
-	if (__builtin_expect(packet_decode_fast(input, ret_packet), 1))
-		return VERDICT_OK;
-	return packet_decode_general(input, ret_packet);
-}

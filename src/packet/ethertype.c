@@ -16,6 +16,7 @@
 #define OUI_BRIDGED          0x0000f8 /* IEEE 802.1H */
 #define MPLS_BOTTOM          0x0100
 #define PPPOE_VERSION        0x11
+#define PPP_ADDRESS          0xff03 /* and control */
 #define PPP_IP4              0x0021
 #define PPP_IP6              0x0057
 #define PPP_MPLS             0x0281
@@ -120,7 +121,8 @@ static bool ip_plausible(const struct cursor *c, uint32_t room)
 }
 
 /* Nothing says what is under a label stack: IP by its version (RFC 4928), else
- * Ethernet behind a control word, which begins with 0, or without one. */
+ * Ethernet, else Ethernet behind a control word, which begins with 0.  In this
+ * order, as a tagged frame always looks like one with a control word, too. */
 static enum verdict pseudowire_step(struct walk *w, uint16_t *type)
 {
 	const uint8_t *at = w->c.at;
@@ -128,16 +130,18 @@ static enum verdict pseudowire_step(struct walk *w, uint16_t *type)
 	if (at == w->c.end)
 		return VERDICT_LINK_TRUNCATED;
 	*type = TYPE_ETHERNET;
-	if (ip_plausible(&w->c, w->wire - walk_offset(w)))
+	if (ip_plausible(&w->c, w->wire - walk_offset(w))) {
 		*type = TYPE_IP4;
-	else if (at[0] >> 4 == 0 && cursor_size(&w->c) > 4 &&
-		 ethernet_plausible(at + 4, w->c.end))
+	} else if (ethernet_plausible(at, w->c.end)) {
+		return VERDICT_OK;
+	} else if (at[0] >> 4 == 4 || at[0] >> 4 == 6) {
+		*type = TYPE_IP4;
+	} else if (at[0] >> 4 == 0 && cursor_size(&w->c) > 4 &&
+		   ethernet_plausible(at + 4, w->c.end)) {
 		walk_skip(w, 4);
-	else if (at[0] >> 4 == 4 || at[0] >> 4 == 6)
-		*type = ethernet_plausible(at, w->c.end) ? TYPE_ETHERNET
-							 : TYPE_IP4;
-	else if (!ethernet_plausible(at, w->c.end))
+	} else {
 		return VERDICT_NOT_IP;
+	}
 	return VERDICT_OK;
 }
 
@@ -189,7 +193,9 @@ static enum verdict ppp_step(struct walk *w, uint16_t *type)
 	uint16_t protocol;
 	uint8_t low;
 
-	if (cursor_size(&w->c) >= 2 && load_be16(w->c.at) == 0xff03)
+	if (cursor_size(&w->c) < 2)
+		return VERDICT_LINK_TRUNCATED;
+	if (load_be16(w->c.at) == PPP_ADDRESS)
 		walk_skip(w, 2);
 	if (cursor_size(&w->c) > 0 && w->c.at[0] & 1) {
 		(void)cursor_u8(&w->c, &low);
@@ -201,11 +207,12 @@ static enum verdict ppp_step(struct walk *w, uint16_t *type)
 	return VERDICT_OK;
 }
 
-/* Provider backbone: a service tag, then the customer's Ethernet. */
-static enum verdict backbone_step(struct walk *w, uint16_t *type)
+/* Ethernet in Ethernet behind 'size' bytes: a provider backbone's service
+ * tag, FabricPath's tag. */
+static enum verdict backbone_step(struct walk *w, uint16_t *type, size_t size)
 {
 	*type = TYPE_ETHERNET;
-	return cursor_skip(&w->c, 4) ? VERDICT_OK : VERDICT_LINK_TRUNCATED;
+	return cursor_skip(&w->c, size) ? VERDICT_OK : VERDICT_LINK_TRUNCATED;
 }
 
 static enum verdict ethertype_step(struct walk *w, uint16_t *type)
@@ -227,7 +234,9 @@ static enum verdict ethertype_step(struct walk *w, uint16_t *type)
 	case TYPE_LLC:
 		return llc_step(w, type);
 	case TYPE_BACKBONE:
-		return backbone_step(w, type);
+		return backbone_step(w, type, 4);
+	case TYPE_FABRIC:
+		return backbone_step(w, type, 2);
 	case TYPE_ARP:
 	case TYPE_RARP:
 		return VERDICT_ARP;
