@@ -238,8 +238,13 @@ int store_follow(struct store *store, struct fault *ret_fault)
 int store_open(const struct store_options *options, struct store **ret_store,
 	       struct fault *ret_fault)
 {
-	struct store *store = store_allocate(options);
+	struct store *store;
 	int rc;
+
+	/* Nobody reads SQLite's account of memory, and keeping it takes a
+	 * lock for every allocation.  Refused once SQLite runs: no matter. */
+	(void)sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+	store = store_allocate(options);
 
 	if (!store)
 		return fault_set(ret_fault, -ENOMEM, "%s: out of memory",
