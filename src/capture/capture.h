@@ -134,6 +134,10 @@ enum stamp_source capture_stamp_source(const struct capture *capture);
 /* Ends and frees; held frames are gone.  NULL is fine. */
 void capture_close(struct capture *capture);
 
+/* Whether capture_open() would capture 'target' from interfaces (by the
+ * backend's own word; NULL or "auto": the one that it would pick). */
+bool capture_is_live(const char *backend, const char *target);
+
 /* The backends of this build, in the table's order; NULL after the last. */
 struct capture_backend {
 	const char *name;

@@ -98,6 +98,9 @@ int engine_meter(struct engine *engine, const struct flow_options *flow);
  * negative errno. */
 int engine_start(struct engine *engine);
 
+/* What names this start in records, ns since 1970; worker i adds i. */
+uint64_t engine_epoch(const struct engine *engine);
+
 /* Hands waiting records to the callback; waits up to timeout_ms for the
  * first.  Returns how many, or ERR_END: every worker has ended (end of the
  * files, or stopped) and every record was handed over. */
