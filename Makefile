@@ -15,19 +15,19 @@ $(B)/build.ninja:
 
 setup:
 	tools/setup build
-run: all
-	@tools/setup run
+run: $(B)/build.ninja
+	@ninja -C $(B) --quiet sonde
 	$(B)/sonde run $(ARGS)
 test:
-	@tools/setup test
+	@tools/setup build test
 	@tools/test $(B)
 bench: all
-	@tools/setup test
+	@tools/setup test bench
 	@bench/run $(B)
-fuzz: setup
+fuzz: $(B)/build.ninja
 	@tools/fuzz $(SECONDS)
 lint: all
-	@tools/setup test
+	@tools/setup lint
 	@tools/lint $(B)
 format:
 	git ls-files '*.[ch]' | xargs clang-format -i

@@ -37,17 +37,18 @@ struct frame {
 
 /* X(name, unit, line).  What reached the backend is either received or one
  * of the dropped_...: for afpacket the kernel's own count adds up to it. */
-#define CAPTURE_COUNTERS(X)                                                \
-	X(received, "frames", "given out by the backend")                  \
-	X(received_bytes, "bytes", "their wire sizes")                     \
+#define CAPTURE_COUNTERS(X)                                                  \
+	X(received, "frames", "given out by the backend")                    \
+	X(received_bytes, "bytes", "their wire sizes")                       \
 	X(dropped_kernel, "frames", "lost in the kernel: the ring was full") \
-	X(dropped_interface, "frames", "lost in the interface or driver")  \
-	X(freezes, "times", "the ring filled up and froze")                \
-	X(filtered, "frames", "left out by a filter run in this process")  \
-	X(loopback_copies, "frames",                                       \
-	  "second sight of a loopback frame, left out")                    \
-	X(unusable, "frames", "records that hold no frame with a known "   \
-			      "interface or time")
+	X(dropped_interface, "frames", "lost in the interface or driver")    \
+	X(freezes, "times", "the ring filled up and froze")                  \
+	X(filtered, "frames", "left out by a filter run in this process")    \
+	X(loopback_copies, "frames",                                         \
+	  "second sight of a loopback frame, left out")                      \
+	X(unusable, "frames",                                                \
+	  "records that hold no frame with a known "                         \
+	  "interface or time")
 
 struct capture_counters {
 	CAPTURE_COUNTERS(COUNTER_FIELD)
@@ -71,15 +72,16 @@ enum capture_stamp {
 struct capture_options {
 	const char *backend; /* NULL or "auto": by the target */
 	const char *target;  /* interface, "any" (every interface, also those
-	                        to come), file name or "-"; null: a count */
+				to come), file name or "-"; null: a count */
 	uint64_t ring_size;  /* bytes of this capture's ring (the session's
-	                        ring divided over its captures) */
+				ring divided over its captures) */
 	uint32_t snap_size;  /* bytes kept of a frame; 0: all */
 	bool promiscuous;
-	const char *filter;  /* pcap-filter(7); NULL or "": everything */
+	const char *filter; /* pcap-filter(7); NULL or "": everything */
 	enum capture_stamp stamp;
 	uint16_t worker;       /* which of 'worker_count' this one is */
-	uint16_t worker_count; /* 0 or 1: no fanout; else PACKET_FANOUT */
+	uint16_t worker_count; /* 0 or 1: no fanout; else PACKET_FANOUT: takes
+	                          in frames once all of them are open */
 	uint16_t fanout_group; /* the same for all workers of one target */
 };
 
@@ -101,6 +103,12 @@ int capture_next(struct capture *capture, int timeout_ms, int count_max,
 /* Gives frames back; any frames held, in any order, each once. */
 void capture_release(struct capture *capture, const struct frame *frames,
 		     int count);
+
+/* Takes in no more.  What came before this call can still be read; after
+ * the last of it capture_next() gives ERR_END (for an interface within some
+ * 30 ms; with a timeout of 0 it may give 0 before).  A file or a count just
+ * ends where it is.  Returns 0 or a negative errno. */
+int capture_quiesce(struct capture *capture);
 
 /* A descriptor that polls readable when capture_next() has something, or -1
  * (a file: always). */

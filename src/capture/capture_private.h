@@ -13,6 +13,7 @@ struct capture {
 	const struct capture_ops *ops;
 	struct capture_counters counters; /* written by the capture's thread */
 	struct fault fault;
+	bool quiesced; /* capture_quiesce() was called */
 };
 
 struct capture_ops {
@@ -39,6 +40,9 @@ struct capture_ops {
 	void (*release)(struct capture *capture, const struct frame *frames,
 			int count);
 
+	/* As capture_quiesce().  NULL: the backend can end at any frame. */
+	int (*quiesce)(struct capture *capture);
+
 	/* As capture_fd(); NULL: -1. */
 	int (*fd)(const struct capture *capture);
 
@@ -46,8 +50,7 @@ struct capture_ops {
 	double (*progress)(const struct capture *capture);
 
 	/* As capture_interface(). */
-	const char *(*interface)(const struct capture *capture,
-				 uint16_t index);
+	const char *(*interface)(const struct capture *capture, uint16_t index);
 
 	/* Brings the kernel's part of 'counters' up to date.  NULL: none. */
 	void (*stats)(struct capture *capture);

@@ -11,7 +11,8 @@
  *     create -> start -> collect* -> stop -> collect* until ERR_END -> destroy
  *
  * Threads: create, start, collect, destroy from one thread, the owner's;
- * stop, counters and update requests from any.
+ * poll and release from one thread, the same or another; stop, ledger,
+ * lookup and update requests from any.
  */
 #ifndef ENGINE_H
 #define ENGINE_H
@@ -28,7 +29,8 @@
 struct engine;
 
 #define ENGINE_WORKERS_MAX 64
-#define ENGINE_TARGETS_MAX 64
+#define ENGINE_TARGETS_MAX 64    /* interfaces of one session */
+#define ENGINE_FILES_MAX   65535 /* files of one session, read in turn */
 
 struct engine_options {
 	const char *const *targets; /* interfaces or files, see capture.h */
@@ -44,6 +46,7 @@ struct engine_options {
 	struct flow_options flow; /* emit, context, epoch, secret: ours */
 	bool meter;               /* decode and meter; else only deliver */
 	bool deliver;             /* frames to engine_poll() */
+	bool flush;               /* at the end, emit the flows still live */
 	/* Called from engine_collect(): a record that ended, or (end_reason
 	 * NONE) a live flow that was asked for by engine_update().  Borrowed
 	 * during the call. */
@@ -52,17 +55,17 @@ struct engine_options {
 };
 
 /* Where frames end between the capture and the flow table.  X as ever. */
-#define ENGINE_COUNTERS(X)                                                    \
-	X(frames, "frames", "taken from the captures")                        \
-	X(decoded, "frames", "decoded to a packet")                           \
-	X(records, "records", "handed to the sinks")                          \
-	X(records_lost, "records",                                            \
-	  "not handed to the sinks: they did not keep up")                    \
-	X(updates, "records", "live flows reported")                          \
-	X(updates_late, "records",                                            \
-	  "live flows not reported in time: the sinks did not keep up")       \
-	X(delivered, "frames", "handed to capture_poll")                      \
-	X(delivery_dropped, "frames",                                         \
+#define ENGINE_COUNTERS(X)                                            \
+	X(frames, "frames", "taken from the captures")                \
+	X(decoded, "frames", "decoded to a packet")                   \
+	X(records, "records", "handed to the sinks")                  \
+	X(records_lost, "records",                                    \
+	  "not handed to the sinks: they did not keep up")            \
+	X(updates, "records", "live flows reported")                  \
+	X(updates_late, "requests",                                   \
+	  "updates not begun: the last one was still being answered") \
+	X(delivered, "frames", "handed to capture_poll")              \
+	X(delivery_dropped, "frames",                                 \
 	  "not handed to capture_poll: its reader did not keep up")
 
 struct engine_counters {
@@ -86,7 +89,13 @@ struct engine_ledger {
 int engine_create(const struct engine_options *options,
 		  struct engine **ret_engine, struct fault *ret_fault);
 
-/* Starts the workers.  Returns 0, ERR_STATE or a negative errno. */
+/* Replaces options.flow and sets options.meter, before engine_start().
+ * Returns 0 or ERR_STATE. */
+int engine_meter(struct engine *engine, const struct flow_options *flow);
+
+/* Takes the flow tables' memory and starts the workers.  Returns 0,
+ * ERR_STATE, -EINVAL (a flow option out of range), -ENOMEM or another
+ * negative errno. */
 int engine_start(struct engine *engine);
 
 /* Hands waiting records to the callback; waits up to timeout_ms for the
@@ -106,8 +115,29 @@ bool engine_updating(const struct engine *engine);
  * emitted with FLOW_END_FORCED.  Async-signal-safe. */
 void engine_stop(struct engine *engine);
 
-/* The live flow of 'tuple' in any worker; false: none.  Before start and
- * after the end as well; while running it waits for the workers' answer. */
+/* A frame lent to engine_poll()'s caller until engine_release(). */
+struct engine_frame {
+	struct frame frame;
+	uint16_t interface; /* number for engine_interface() */
+	uint16_t feed;      /* the engine's, as is the next */
+	uint16_t source;
+};
+
+/* Takes up to 'max' frames that the workers delivered (options.deliver).
+ * Waits up to timeout_ms for the first.  Returns how many, 0, or ERR_END
+ * when the engine has ended and nothing is left.  One thread at a time. */
+int engine_poll(struct engine *engine, int timeout_ms, int max,
+		struct engine_frame *ret_frames);
+
+/* Gives frames back, in any order.  The thread of engine_poll(), or under
+ * the same lock. */
+void engine_release(struct engine *engine, const struct engine_frame *frames,
+		    int count);
+
+/* The live flow of 'tuple' in any worker; false: none.  Interface
+ * ENGINE_INTERFACE_ANY finds it on whichever saw it first.  While running it
+ * waits for the workers' answer; after the end it works as well. */
+#define ENGINE_INTERFACE_ANY UINT16_MAX
 bool engine_lookup(struct engine *engine, const struct packet_tuple *tuple,
 		   struct flow_record *ret_record);
 
@@ -119,6 +149,12 @@ void engine_ledger(struct engine *engine, struct engine_ledger *ret_ledger);
  * Holds exactly once the engine has ended. */
 bool engine_ledger_sound(const struct engine_ledger *ledger,
 			 struct fault *ret_fault);
+
+/* Live flows of every worker once the engine has ended (nothing before). */
+void engine_visit(struct engine *engine,
+		  void (*visit)(void *context,
+				const struct flow_record *record),
+		  void *context);
 
 /* The first failure of a capture (a damaged file, an interface gone), by
  * index from 0; NULL after the last.  The sentence names the target. */

@@ -24,26 +24,32 @@
 #include "base/cursor.h"
 #include "base/stamp.h"
 
+/* Nested headers that one frame may have: each link header, tag, label, IP
+ * and extension header is one.  More of them before the first IP packet is
+ * found are VERDICT_DEPTH; more inside a tunnel stay undecoded. */
+#define PACKET_DEPTH_MAX 32
+
 /* What can become of a frame.  X(name, word, one line for the counter).
  * The first row is the only one that is a packet to be metered. */
-#define VERDICT_TABLE(X)                                                       \
-	X(VERDICT_OK, "decoded", "an IP packet")                               \
-	X(VERDICT_ARP, "arp", "ARP or RARP, counted and not metered")          \
-	X(VERDICT_NOT_IP, "not_ip", "an ethertype other than IP or ARP")       \
-	X(VERDICT_LLC, "llc", "IEEE 802.3 length and LLC, no SNAP with IP")    \
-	X(VERDICT_LINK_UNKNOWN, "link_unknown", "a link type not decoded here") \
-	X(VERDICT_LINK_TRUNCATED, "link_truncated",                            \
-	  "cut short in the link header, a tag or a label")                    \
-	X(VERDICT_DEPTH, "depth", "more nested headers than the limit")        \
-	X(VERDICT_IP_TRUNCATED, "ip_truncated", "cut short in an IP header")   \
-	X(VERDICT_IP_VERSION, "ip_version", "IP version neither 4 nor 6")      \
-	X(VERDICT_IP_HEADER, "ip_header",                                      \
-	  "IPv4 header length below 20 or above the total length")             \
-	X(VERDICT_IP_EXTENSION, "ip_extension",                                \
-	  "IPv6 extension headers damaged or cut short")                       \
-	X(VERDICT_TRANSPORT_TRUNCATED, "transport_truncated",                  \
-	  "cut short before the ports or the ICMP type")                       \
-	X(VERDICT_TRANSPORT_HEADER, "transport_header",                        \
+#define VERDICT_TABLE(X)                                                     \
+	X(VERDICT_OK, "decoded", "an IP packet")                             \
+	X(VERDICT_ARP, "arp", "ARP or RARP, counted and not metered")        \
+	X(VERDICT_NOT_IP, "not_ip", "an ethertype other than IP or ARP")     \
+	X(VERDICT_LLC, "llc", "IEEE 802.3 length and LLC, no SNAP with IP")  \
+	X(VERDICT_LINK_UNKNOWN, "link_unknown",                              \
+	  "a link type not decoded here")                                    \
+	X(VERDICT_LINK_TRUNCATED, "link_truncated",                          \
+	  "cut short in the link header, a tag or a label")                  \
+	X(VERDICT_DEPTH, "depth", "more nested headers than the limit")      \
+	X(VERDICT_IP_TRUNCATED, "ip_truncated", "cut short in an IP header") \
+	X(VERDICT_IP_VERSION, "ip_version", "IP version neither 4 nor 6")    \
+	X(VERDICT_IP_HEADER, "ip_header",                                    \
+	  "IPv4 header length below 20 or above the total length")           \
+	X(VERDICT_IP_EXTENSION, "ip_extension",                              \
+	  "IPv6 extension headers damaged or cut short")                     \
+	X(VERDICT_TRANSPORT_TRUNCATED, "transport_truncated",                \
+	  "cut short before the ports or the ICMP type")                     \
+	X(VERDICT_TRANSPORT_HEADER, "transport_header",                      \
 	  "transport header length not possible")
 
 #define VERDICT_ENUM(name, word, line) name,
@@ -115,11 +121,11 @@ static_assert(sizeof(struct packet_tuple) == 48, "a flow key has no padding");
 struct packet_tcp {
 	uint32_t sequence;
 	uint32_t acknowledgment;
-	uint16_t window;       /* as it stands, before scaling */
-	uint16_t mss;          /* option 2, 0: absent */
-	uint8_t window_scale;  /* option 3 plus 1, 0: absent */
+	uint16_t window;      /* as it stands, before scaling */
+	uint16_t mss;         /* option 2, 0: absent */
+	uint8_t window_scale; /* option 3 plus 1, 0: absent */
 	uint8_t sack_permitted;
-	uint8_t sack_count;    /* blocks of option 5 */
+	uint8_t sack_count; /* blocks of option 5 */
 	uint8_t header_size;
 	uint32_t timestamp;      /* option 8 TSval, valid if has_timestamp */
 	uint32_t timestamp_echo; /* option 8 TSecr */
@@ -145,7 +151,8 @@ struct packet {
 	uint16_t flags;         /* PACKET_... */
 	uint8_t tcp_flags;      /* CWR ECE URG ACK PSH RST SYN FIN */
 	uint8_t tunnel;         /* enum tunnel */
-	uint16_t ip_offset;     /* of the packet's IP header in the frame */
+	/* Offsets in the frame, never past what was captured. */
+	uint16_t ip_offset;        /* of the packet's IP header in the frame */
 	uint16_t transport_offset; /* of its transport header */
 	uint16_t payload_offset;   /* of its transport payload */
 	uint8_t ttl;               /* IPv4 TTL or IPv6 hop limit */
@@ -168,8 +175,8 @@ struct packet {
 struct packet_input {
 	const uint8_t *bytes;
 	uint32_t captured_size;
-	uint32_t size;      /* bytes on the wire; taken as captured_size if
-	                       smaller */
+	uint32_t size; /* bytes on the wire; taken as captured_size if
+			  smaller */
 	struct wall at;
 	uint16_t link_type; /* LINKTYPE_... of pcap(5): 1 is Ethernet */
 	uint16_t interface; /* goes into the tuple */

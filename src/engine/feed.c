@@ -1,0 +1,314 @@
+/* The captures of one thread: frames in, interfaces numbered, counted. */
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "engine/engine_private.h"
+
+#define NUMBER_UNKNOWN UINT16_MAX
+
+static uint64_t ring_size_of(const struct engine *engine, bool live)
+{
+	uint64_t parts =
+		live ? engine->options.target_count * engine->worker_count : 1;
+	uint64_t size = engine->options.ring_size;
+
+	if (size == 0)
+		size = CAPTURE_RING_SIZE_PRESET;
+	return size / (parts ? parts : 1);
+}
+
+static int source_open(struct feed *feed, struct source *source,
+		       uint16_t worker, struct fault *ret_fault)
+{
+	const struct engine_options *options = &feed->engine->options;
+	bool fanout = source->live && options->fanout &&
+		      feed->engine->worker_count > 1;
+	struct capture_options capture = {
+		.backend = options->backend,
+		.target = source->target,
+		.ring_size = ring_size_of(feed->engine, source->live),
+		.snap_size = options->snap_size,
+		.promiscuous = options->promiscuous,
+		.filter = options->filter,
+		.stamp = options->stamp,
+		.worker = worker,
+		.worker_count =
+			fanout ? (uint16_t)feed->engine->worker_count : 1,
+		/* The kernel wants one number for all members of a group. */
+		.fanout_group = (uint16_t)((uint32_t)getpid() +
+					   (source - feed->sources)),
+	};
+
+	return capture_open(&capture, &source->capture, ret_fault);
+}
+
+static bool is_file_fault(int rc)
+{
+	return rc == ERR_FILE_FOREIGN || rc == ERR_FILE_CORRUPT ||
+	       rc == ERR_FILE_TRUNCATED;
+}
+
+void feed_source_close(struct feed *feed, struct source *source)
+{
+	struct capture_counters counters;
+
+	if (!source->capture)
+		return;
+	counters = capture_stats(source->capture);
+	counters_add((uint64_t *)&feed->closed, (const uint64_t *)&counters,
+		     capture_counter_count);
+	capture_close(source->capture);
+	source->capture = NULL;
+}
+
+/* Whether the path can be opened once more later on. */
+static bool opens_again(const char *target)
+{
+	struct stat st;
+
+	return stat(target, &st) == 0 && S_ISREG(st.st_mode);
+}
+
+int feed_open(struct engine *engine, struct feed *feed, uint16_t worker,
+	      struct fault *ret_fault)
+{
+	for (size_t i = 0; i < feed->source_count; i++) {
+		struct source *source = &feed->sources[i];
+		int rc;
+
+		source->target = engine->targets[i];
+		source->live = feed->live;
+		rc = source_open(feed, source, worker, ret_fault);
+		if (is_file_fault(rc))
+			continue; /* found again, and told, in its turn */
+		if (rc < 0)
+			return rc;
+		/* Files take their turn: one open file at a time. */
+		if (!feed->live && opens_again(source->target)) {
+			capture_close(source->capture);
+			source->capture = NULL;
+		}
+	}
+	return 0;
+}
+
+static uint16_t interface_number(struct engine *engine, const char *name)
+{
+	uint32_t count, i;
+
+	pthread_mutex_lock(&engine->names_lock);
+	count = atomic_load(&engine->name_count);
+	for (i = 0; i < count; i++) {
+		if (strncmp(engine->names[i], name,
+			    FLOW_INTERFACE_NAME_SIZE - 1) == 0)
+			break;
+	}
+	if (i == count && count < INTERFACES_MAX) {
+		strncpy(engine->names[i], name, FLOW_INTERFACE_NAME_SIZE - 1);
+		atomic_store(&engine->name_count, count + 1);
+	}
+	pthread_mutex_unlock(&engine->names_lock);
+	return (uint16_t)i;
+}
+
+uint16_t feed_interface(struct feed *feed, struct source *source,
+			uint16_t index)
+{
+	const char *name;
+
+	if (index < source->number_count &&
+	    source->numbers[index] != NUMBER_UNKNOWN)
+		return source->numbers[index];
+	if (index >= source->number_count) {
+		uint32_t count = index + 16U;
+		uint16_t *numbers =
+			realloc(source->numbers, count * sizeof *numbers);
+
+		if (!numbers)
+			return INTERFACES_MAX;
+		memset(numbers + source->number_count, 0xff,
+		       (count - source->number_count) * sizeof *numbers);
+		source->numbers = numbers;
+		source->number_count = count;
+	}
+	name = capture_interface(source->capture, index);
+	if (!name)
+		return INTERFACES_MAX;
+	source->numbers[index] = interface_number(feed->engine, name);
+	return source->numbers[index];
+}
+
+/* The source failed or ended: tell, count, close. */
+static void source_end(struct feed *feed, struct source *source, int rc)
+{
+	if (rc != ERR_END)
+		engine_fault_add(feed->engine, capture_fault(source->capture));
+	source->ended = true;
+	if (source->lent == 0) /* else feed_take_back() closes it */
+		feed_source_close(feed, source);
+}
+
+static int file_next(struct feed *feed, struct frame *ret_frames,
+		     struct source **ret_source)
+{
+	while (feed->at < feed->source_count) {
+		struct source *source = &feed->sources[feed->at];
+		struct fault fault;
+		int rc;
+
+		if (!source->capture) {
+			rc = source_open(feed, source, 0, &fault);
+			if (rc < 0) {
+				engine_fault_add(feed->engine, fault.text);
+				feed->at++;
+				continue;
+			}
+		}
+		rc = capture_next(source->capture, WAIT_MS, BATCH, ret_frames);
+		if (rc >= 0) {
+			*ret_source = source;
+			return rc;
+		}
+		source_end(feed, source, rc);
+		feed->at++;
+	}
+	return ERR_END;
+}
+
+static int live_next(struct feed *feed, struct frame *ret_frames,
+		     struct source **ret_source)
+{
+	size_t ended = 0;
+
+	for (size_t i = 0; i < feed->source_count; i++) {
+		struct source *source = &feed->sources[feed->at];
+		int rc;
+
+		feed->at = (feed->at + 1) % feed->source_count;
+		if (source->ended) {
+			ended++;
+			continue;
+		}
+		rc = capture_next(source->capture, 0, BATCH, ret_frames);
+		if (rc < 0)
+			source_end(feed, source, rc);
+		if (rc > 0) {
+			*ret_source = source;
+			return rc;
+		}
+	}
+	return ended == feed->source_count ? ERR_END : 0;
+}
+
+int feed_next(struct feed *feed, struct frame *ret_frames,
+	      struct source **ret_source)
+{
+	int rc = feed->live ? live_next(feed, ret_frames, ret_source)
+			    : file_next(feed, ret_frames, ret_source);
+
+	if (rc > 0)
+		feed->counts.engine.frames += (uint64_t)rc;
+	return rc;
+}
+
+void feed_wait(struct feed *feed, int wake_fd, int timeout_ms)
+{
+	struct pollfd fds[ENGINE_TARGETS_MAX + 1];
+	nfds_t count = 0;
+	uint64_t drained;
+
+	fds[count++] = (struct pollfd){.fd = wake_fd, .events = POLLIN};
+	for (size_t i = 0; feed && feed->live && i < feed->source_count; i++) {
+		int fd = feed->sources[i].capture
+				 ? capture_fd(feed->sources[i].capture)
+				 : -1;
+
+		if (fd >= 0)
+			fds[count++] =
+				(struct pollfd){.fd = fd, .events = POLLIN};
+	}
+	if (poll(fds, count, timeout_ms) > 0 && fds[0].revents)
+		(void)!read(wake_fd, &drained, sizeof drained);
+}
+
+size_t feed_decode(struct feed *feed, struct source *source,
+		   const struct frame *frames, int count,
+		   struct packet *ret_packets)
+{
+	size_t decoded = 0;
+
+	for (int i = 0; i < count; i++) {
+		const struct frame *frame = &frames[i];
+		struct packet_input input = {
+			.bytes = frame->bytes,
+			.captured_size = frame->captured_size,
+			.size = frame->size,
+			.at = frame->stamp.at,
+			.link_type = frame->link_type,
+			.interface =
+				feed_interface(feed, source, frame->interface),
+			.gso_size = frame->gso_size,
+		};
+		enum verdict verdict =
+			packet_decode(&input, &ret_packets[decoded]);
+
+		feed->counts.verdicts[verdict]++;
+		decoded += verdict == VERDICT_OK;
+	}
+	feed->counts.engine.decoded += decoded;
+	return decoded;
+}
+
+static double feed_progress(const struct feed *feed)
+{
+	double sum = (double)feed->at;
+	double part = -1;
+
+	if (feed->live)
+		return -1;
+	if (feed->at < feed->source_count && feed->sources[feed->at].capture)
+		part = capture_progress(feed->sources[feed->at].capture);
+	if (part > 0)
+		sum += part;
+	else if (feed->source_count == 1 && feed->at == 0)
+		return -1;
+	return sum / (double)feed->source_count;
+}
+
+void feed_publish(struct feed *feed, bool now)
+{
+	struct mono at = mono_now();
+
+	if (!now && mono_ns_between(feed->published_at, at) < PUBLISH_NS)
+		return;
+	feed->published_at = at;
+	feed->counts.capture = feed->closed;
+	for (size_t i = 0; i < feed->source_count; i++) {
+		struct capture_counters counters;
+
+		if (!feed->sources[i].capture)
+			continue;
+		counters = capture_stats(feed->sources[i].capture);
+		counters_add((uint64_t *)&feed->counts.capture,
+			     (const uint64_t *)&counters,
+			     capture_counter_count);
+	}
+	pthread_mutex_lock(&feed->lock);
+	feed->published = feed->counts;
+	feed->progress = feed_progress(feed);
+	pthread_mutex_unlock(&feed->lock);
+}
+
+void feed_close(struct feed *feed)
+{
+	for (size_t i = 0; i < feed->source_count; i++) {
+		feed_source_close(feed, &feed->sources[i]);
+		free(feed->sources[i].numbers);
+		feed->sources[i].numbers = NULL;
+	}
+}

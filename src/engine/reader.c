@@ -1,0 +1,78 @@
+/* Files with several workers: one thread reads and decodes, and deals each
+ * packet to the worker that owns its addresses.  The deal looks at addresses
+ * alone, whichever way round: both directions of a flow and all fragments of
+ * a datagram meet in one shard. */
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+#include "engine/engine_private.h"
+
+uint16_t tuple_shard(const struct packet_tuple *tuple, uint16_t count)
+{
+	uint64_t words[4];
+	uint64_t mixed[2];
+
+	memcpy(words, tuple->address, sizeof words);
+	mixed[0] = words[0] ^ words[2];
+	mixed[1] = words[1] ^ words[3];
+	return (uint16_t)(XXH3_64bits(mixed, sizeof mixed) % count);
+}
+
+static void deal(struct engine *engine, const struct packet *packet)
+{
+	struct timespec pause = {0, 50000};
+	struct worker *worker = &engine->workers[tuple_shard(
+		&packet->tuple, (uint16_t)engine->worker_count)];
+
+	while (ring_room(&worker->dealt) == 0) {
+		engine_wake(worker->wake_fd);
+		nanosleep(&pause, NULL);
+	}
+	*(struct packet *)ring_slot(&worker->dealt, 0) = *packet;
+	ring_publish(&worker->dealt, 1);
+}
+
+static int reader_turn(struct reader *reader)
+{
+	struct frame frames[BATCH];
+	struct packet packets[BATCH];
+	struct source *source;
+	int count = feed_next(reader->feed, frames, &source);
+	size_t decoded;
+
+	if (count <= 0)
+		return count;
+	decoded = feed_decode(reader->feed, source, frames, count, packets);
+	feed_deliver(reader->feed, source, frames, count);
+	for (size_t i = 0; i < decoded; i++) {
+		packets[i].bytes = NULL; /* given back above */
+		deal(reader->engine, &packets[i]);
+	}
+	return count;
+}
+
+void *reader_main(void *argument)
+{
+	struct reader *reader = argument;
+	struct engine *engine = reader->engine;
+	int count = 0;
+
+	while (count != ERR_END && !atomic_load(&engine->stop)) {
+		count = reader_turn(reader);
+		feed_publish(reader->feed, false);
+		for (size_t i = 0; i < engine->worker_count; i++)
+			engine_wake(engine->workers[i].wake_fd);
+	}
+	atomic_store(&reader->feed->ended, true);
+	feed_publish(reader->feed, true);
+	engine_wake(engine->poll_fd);
+	for (size_t i = 0; i < engine->worker_count; i++) {
+		atomic_store(&engine->workers[i].dealt_ended, true);
+		engine_wake(engine->workers[i].wake_fd);
+	}
+	return NULL;
+}
