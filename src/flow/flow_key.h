@@ -82,16 +82,29 @@ static inline void key_make(const struct flow_table *table,
 	ret_key->side = (uint8_t)side;
 }
 
+#ifdef __SSE2__
+static inline __m128i key_part(const struct packet_tuple *tuple, unsigned part)
+{
+	return _mm_loadu_si128((const __m128i *)(const void *)tuple + part);
+}
+
 static inline bool key_equal(const struct packet_tuple *a,
 			     const struct packet_tuple *b)
 {
-	uint64_t x[6], y[6];
+	__m128i x = _mm_cmpeq_epi8(key_part(a, 0), key_part(b, 0));
+	__m128i y = _mm_cmpeq_epi8(key_part(a, 1), key_part(b, 1));
+	__m128i z = _mm_cmpeq_epi8(key_part(a, 2), key_part(b, 2));
 
-	memcpy(x, a, sizeof x);
-	memcpy(y, b, sizeof y);
-	return ((x[0] ^ y[0]) | (x[1] ^ y[1]) | (x[2] ^ y[2]) | (x[3] ^ y[3]) |
-		(x[4] ^ y[4]) | (x[5] ^ y[5])) == 0;
+	x = _mm_and_si128(_mm_and_si128(x, y), z);
+	return _mm_movemask_epi8(x) == 0xffff;
 }
+#else
+static inline bool key_equal(const struct packet_tuple *a,
+			     const struct packet_tuple *b)
+{
+	return memcmp(a, b, sizeof *a) == 0;
+}
+#endif
 
 #define WAYS_MASK ((1u << BUCKET_WAYS) - 1)
 

@@ -46,7 +46,8 @@ void flow_count(struct flow_table *table, uint32_t index, unsigned side,
 	count(table, index, side, packet);
 }
 
-static inline void time_take(struct flow_table *table, const struct packet *packet)
+static inline void time_take(struct flow_table *table,
+			     const struct packet *packet)
 {
 	int64_t at_ns = stamp_clamp_ns(packet->at.ns);
 
@@ -62,7 +63,8 @@ static inline void time_take(struct flow_table *table, const struct packet *pack
 
 /* Whether the entry is the packet's, open, and nothing but sums changes. */
 static inline bool plain(const struct flow_table *table, uint32_t guess,
-		  const struct flow_key *key, const struct packet *packet)
+			 const struct flow_key *key,
+			 const struct packet *packet)
 {
 	const struct flow_hot *hot = &table->hot[guess];
 
@@ -71,8 +73,9 @@ static inline bool plain(const struct flow_table *table, uint32_t guess,
 	       table->now_ns - hot->last_ns < table->limit_ns[hot->state];
 }
 
-static inline void packet_meter(struct flow_table *table, const struct flow_key *key,
-			 const struct packet *packet, uint32_t guess)
+static inline void packet_meter(struct flow_table *table,
+				const struct flow_key *key,
+				const struct packet *packet, uint32_t guess)
 {
 	time_take(table, packet);
 	if (packet->flags & PACKET_FRAGMENT) {
@@ -87,7 +90,7 @@ static inline void packet_meter(struct flow_table *table, const struct flow_key 
 
 /* The entry that the key's tag points at, on its way to the cache. */
 static inline uint32_t guess_make(const struct flow_table *table,
-			   const struct flow_key *key)
+				  const struct flow_key *key)
 {
 	const struct flow_bucket *bucket = &table->buckets[key->home];
 	unsigned match = tags_match(table, bucket, key->tag);
