@@ -55,6 +55,11 @@ double engine_progress(const struct engine *engine)
 	return feed->live ? -1 : progress;
 }
 
+uint64_t engine_epoch(const struct engine *engine)
+{
+	return engine->epoch;
+}
+
 /* Targets are all live or all not: a backend's own word decides. */
 static bool targets_live(const struct engine_options *options)
 {
