@@ -22,8 +22,7 @@ void ring_fini(struct ring *ring)
 
 uint32_t ring_room(struct ring *ring)
 {
-	uint32_t head =
-		atomic_load_explicit(&ring->head, memory_order_relaxed);
+	uint32_t head = atomic_load_explicit(&ring->head, memory_order_relaxed);
 	uint32_t room = ring->mask + 1 - (head - ring->tail_seen);
 
 	if (room > ring->mask / 2)
@@ -35,8 +34,7 @@ uint32_t ring_room(struct ring *ring)
 
 uint32_t ring_fill(struct ring *ring)
 {
-	uint32_t tail =
-		atomic_load_explicit(&ring->tail, memory_order_relaxed);
+	uint32_t tail = atomic_load_explicit(&ring->tail, memory_order_relaxed);
 
 	if (ring->head_seen != tail)
 		return ring->head_seen - tail;
@@ -47,32 +45,28 @@ uint32_t ring_fill(struct ring *ring)
 
 void *ring_slot(struct ring *ring, uint32_t ahead)
 {
-	uint32_t head =
-		atomic_load_explicit(&ring->head, memory_order_relaxed);
+	uint32_t head = atomic_load_explicit(&ring->head, memory_order_relaxed);
 
 	return ring->items + ((head + ahead) & ring->mask) * ring->item_size;
 }
 
 void ring_publish(struct ring *ring, uint32_t count)
 {
-	uint32_t head =
-		atomic_load_explicit(&ring->head, memory_order_relaxed);
+	uint32_t head = atomic_load_explicit(&ring->head, memory_order_relaxed);
 
 	atomic_store_explicit(&ring->head, head + count, memory_order_release);
 }
 
 void *ring_item(struct ring *ring, uint32_t ahead)
 {
-	uint32_t tail =
-		atomic_load_explicit(&ring->tail, memory_order_relaxed);
+	uint32_t tail = atomic_load_explicit(&ring->tail, memory_order_relaxed);
 
 	return ring->items + ((tail + ahead) & ring->mask) * ring->item_size;
 }
 
 void ring_consume(struct ring *ring, uint32_t count)
 {
-	uint32_t tail =
-		atomic_load_explicit(&ring->tail, memory_order_relaxed);
+	uint32_t tail = atomic_load_explicit(&ring->tail, memory_order_relaxed);
 
 	atomic_store_explicit(&ring->tail, tail + count, memory_order_release);
 }

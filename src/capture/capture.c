@@ -10,6 +10,9 @@
  * asks them in this order. */
 static const struct capture_ops *const backends[] = {
 	&null_ops,
+	&file_ops,
+	&afpacket_ops,
+	&pcap_ops,
 };
 
 #define BACKEND_COUNT (sizeof backends / sizeof backends[0])
@@ -53,6 +56,8 @@ int capture_open(const struct capture_options *options,
 int capture_next(struct capture *capture, int timeout_ms, int count_max,
 		 struct frame *ret_frames)
 {
+	if (capture->quiesced && !capture->ops->quiesce)
+		return ERR_END;
 	return capture->ops->next(capture, timeout_ms, count_max, ret_frames);
 }
 
@@ -63,10 +68,10 @@ void capture_release(struct capture *capture, const struct frame *frames,
 		capture->ops->release(capture, frames, count);
 }
 
-void capture_quiesce(struct capture *capture)
+int capture_quiesce(struct capture *capture)
 {
-	if (capture->ops->quiesce)
-		capture->ops->quiesce(capture);
+	capture->quiesced = true;
+	return capture->ops->quiesce ? capture->ops->quiesce(capture) : 0;
 }
 
 int capture_fd(const struct capture *capture)

@@ -80,7 +80,8 @@ struct capture_options {
 	const char *filter; /* pcap-filter(7); NULL or "": everything */
 	enum capture_stamp stamp;
 	uint16_t worker;       /* which of 'worker_count' this one is */
-	uint16_t worker_count; /* 0 or 1: no fanout; else PACKET_FANOUT */
+	uint16_t worker_count; /* 0 or 1: no fanout; else PACKET_FANOUT: takes
+	                          in frames once all of them are open */
 	uint16_t fanout_group; /* the same for all workers of one target */
 };
 
@@ -103,10 +104,11 @@ int capture_next(struct capture *capture, int timeout_ms, int count_max,
 void capture_release(struct capture *capture, const struct frame *frames,
 		     int count);
 
-/* Takes in no more frames, as far as the backend can refuse them (a live
- * ring can); what was taken in before is still given out, then 0 or ERR_END.
- * Afterwards received + dropped_... no longer grows. */
-void capture_quiesce(struct capture *capture);
+/* Takes in no more.  What came before this call can still be read; after
+ * the last of it capture_next() gives ERR_END (for an interface within some
+ * 30 ms; with a timeout of 0 it may give 0 before).  A file or a count just
+ * ends where it is.  Returns 0 or a negative errno. */
+int capture_quiesce(struct capture *capture);
 
 /* A descriptor that polls readable when capture_next() has something, or -1
  * (a file: always). */

@@ -13,6 +13,7 @@ struct capture {
 	const struct capture_ops *ops;
 	struct capture_counters counters; /* written by the capture's thread */
 	struct fault fault;
+	bool quiesced; /* capture_quiesce() was called */
 };
 
 struct capture_ops {
@@ -39,8 +40,8 @@ struct capture_ops {
 	void (*release)(struct capture *capture, const struct frame *frames,
 			int count);
 
-	/* As capture_quiesce().  Never blocks.  NULL: nothing to refuse. */
-	void (*quiesce)(struct capture *capture);
+	/* As capture_quiesce().  NULL: the backend can end at any frame. */
+	int (*quiesce)(struct capture *capture);
 
 	/* As capture_fd(); NULL: -1. */
 	int (*fd)(const struct capture *capture);

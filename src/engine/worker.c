@@ -13,7 +13,7 @@
 
 #define UPDATE_SLOTS 2048 /* table slots looked at between two batches */
 #define DRAIN_NS     (2 * NS_PER_S)
-#define RETIRE_MS    30
+#define RETIRE_MS    10
 
 /* Waits for room in the ring of records while nothing may be lost. */
 static bool records_room(struct worker *worker)
@@ -223,22 +223,20 @@ static void worker_rest(struct worker *worker)
 static void worker_drain(struct worker *worker)
 {
 	struct mono begin = mono_now();
+	struct feed *feed = worker->feed;
 	int count;
 
-	if (!worker->feed || !worker->feed->live)
+	if (!feed || !feed->live)
 		return;
-	for (size_t i = 0; i < worker->feed->source_count; i++) {
-		if (worker->feed->sources[i].capture)
-			capture_quiesce(worker->feed->sources[i].capture);
+	for (size_t i = 0; i < feed->source_count; i++) {
+		if (feed->sources[i].capture)
+			(void)capture_quiesce(feed->sources[i].capture);
 	}
-	do {
-		count = feed_turn(worker);
-		if (count > 0)
-			continue;
-		/* The block being filled is handed over by a timer. */
-		feed_wait(worker->feed, worker->wake_fd, RETIRE_MS);
-		count = feed_turn(worker);
-	} while (count > 0 && mono_ns_between(begin, mono_now()) < DRAIN_NS);
+	while ((count = feed_turn(worker)) != ERR_END &&
+	       mono_ns_between(begin, mono_now()) < DRAIN_NS) {
+		if (count == 0) /* the last block comes by a timer */
+			feed_wait(feed, worker->wake_fd, RETIRE_MS);
+	}
 }
 
 void *worker_main(void *argument)

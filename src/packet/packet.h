@@ -24,6 +24,11 @@
 #include "base/cursor.h"
 #include "base/stamp.h"
 
+/* Nested headers that one frame may have: each link header, tag, label, IP
+ * and extension header is one.  More of them before the first IP packet is
+ * found are VERDICT_DEPTH; more inside a tunnel stay undecoded. */
+#define PACKET_DEPTH_MAX 32
+
 /* What can become of a frame.  X(name, word, one line for the counter).
  * The first row is the only one that is a packet to be metered. */
 #define VERDICT_TABLE(X)                                                       \
@@ -145,6 +150,7 @@ struct packet {
 	uint16_t flags;         /* PACKET_... */
 	uint8_t tcp_flags;      /* CWR ECE URG ACK PSH RST SYN FIN */
 	uint8_t tunnel;         /* enum tunnel */
+	/* Offsets in the frame, never past what was captured. */
 	uint16_t ip_offset;     /* of the packet's IP header in the frame */
 	uint16_t transport_offset; /* of its transport header */
 	uint16_t payload_offset;   /* of its transport payload */

@@ -29,25 +29,31 @@
 struct store;
 
 struct store_options {
-	const char *path;      /* created if absent, its folder too (0750) */
-	const char *probe;     /* this probe's name, in every row */
-	const char *version;   /* of the program, for 'runs' */
-	uint64_t epoch;        /* this start, ns since 1970 */
-	int64_t keep_age_ns;   /* rows older leave; 0: for ever */
-	uint64_t keep_size;    /* bytes of the database at most; 0: any */
+	const char *path;       /* created if absent, its folder too (0750) */
+	const char *probe;      /* this probe's name, in every row */
+	const char *version;    /* of the program, for 'runs' */
+	uint64_t epoch;         /* this start, ns since 1970 */
+	int64_t keep_age_ns;    /* rows older leave; 0: for ever */
+	uint64_t keep_size;     /* bytes of the database at most; 0: any */
 	uint32_t pending_count; /* records kept in memory while the disk
-	                           refuses them; 0: 65,536 */
+				   refuses them; 0: 65,536 */
 };
 
-/* X(name, unit, line): given = stored + pending + lost. */
-#define STORE_COUNTERS(X)                                                   \
-	X(given, "records", "handed to the store (updates of live flows "   \
-			    "too)")                                         \
-	X(stored, "records", "committed to disk")                           \
-	X(lost, "records", "given up: the disk refused for too long")       \
-	X(pending, "records", "waiting for a commit")                       \
-	X(commits, "transactions", "committed")                             \
-	X(failures, "transactions", "refused by the disk and tried again")  \
+/* X(name, unit, line): given = stored + pending + merged + late + lost.
+ * Records are flow records and interface samples. */
+#define STORE_COUNTERS(X)                                                  \
+	X(given, "records",                                                \
+	  "handed to the store (updates of live flows "                    \
+	  "too)")                                                          \
+	X(stored, "records", "committed to disk")                          \
+	X(pending, "records", "waiting for a commit")                      \
+	X(merged, "records",                                               \
+	  "updates that a newer state of their flow replaced in time")     \
+	X(late, "records",                                                 \
+	  "updates of live flows left out: the disk refused for too long") \
+	X(lost, "records", "given up: the disk refused for too long")      \
+	X(commits, "transactions", "committed")                            \
+	X(failures, "transactions", "refused by the disk and tried again") \
 	X(retired, "records", "removed by retention")
 
 struct store_counters {
@@ -66,14 +72,16 @@ struct store_interface_sample {
 
 /* Opens or creates the database and checks its schema.  Returns 0, or
  * -EACCES, -ENOSPC, ERR_STORE_SCHEMA (newer than this version), -EBUSY
- * (another daemon writes it), -EIO, -EINVAL (not a database) with the
+ * (another daemon writes it: PATH.lock is locked while a store is open),
+ * -EIO, -EINVAL (not a database, or not one of sonde's), -ENOMEM with the
  * sentence and its remedy; an existing file is never damaged. */
 int store_open(const struct store_options *options, struct store **ret_store,
 	       struct fault *ret_fault);
 
 /* Takes a copy of one record; a final one or an update of a live flow
- * (end_reason NONE).  Returns 0 or ERR_STORE_BEHIND: no room, counted lost;
- * an update is then only late. */
+ * (end_reason NONE).  Where there is no room, a final record takes the place
+ * of an update that waits, which is then only late.  Returns 0 or
+ * ERR_STORE_BEHIND: no room, counted lost, or late if it is an update. */
 int store_flow(struct store *store, const struct flow_record *record);
 
 /* Takes one sample of an interface.  Returns as store_flow(). */
@@ -85,7 +93,8 @@ int store_interface(struct store *store,
  * again at the next commit; ret_fault (may be NULL) has the sentence. */
 int store_commit(struct store *store, struct fault *ret_fault);
 
-/* Keeps the run's summary: 'json' is the ledger as a JSON object. */
+/* Keeps the run's summary for the next commit: 'json' is the ledger as a JSON
+ * object, copied.  Returns 0 or -ENOMEM. */
 int store_run_note(struct store *store, struct wall at, const char *json);
 
 /* Removes rows past their age or beyond the size, a bounded slice a call.

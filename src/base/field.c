@@ -1,0 +1,305 @@
+/* Fields as text and as JSON values.
+ *
+ * Every type but words and texts has a short longest form (FIELD_SIZE_MAX),
+ * which is written straight into the caller's buffer where it fits for sure
+ * and by way of a small copy where it may not.  Nothing here goes through
+ * printf: a writer of JSON lines spends its time in this file. */
+#include "base/field.h"
+
+#include <string.h>
+
+#include "base/cursor.h"
+#include "base/stamp.h"
+
+/* An IPv6 address with an embedded IPv4 one, quoted, with its zero: 48. */
+#define FIELD_SIZE_MAX 64
+
+static const char digit_pairs[] =
+	"00010203040506070809101112131415161718192021222324252627282930313233"
+	"34353637383940414243444546474849505152535455565758596061626364656667"
+	"68697071727374757677787980818283848586878889909192939495969798"
+	"99";
+static const char hex_digits[] = "0123456789abcdef";
+
+static char *put_u64(char *at, uint64_t value)
+{
+	char digits[20];
+	size_t first = sizeof digits;
+
+	while (value >= 100) {
+		first -= 2;
+		memcpy(digits + first, digit_pairs + value % 100 * 2, 2);
+		value /= 100;
+	}
+	if (value >= 10) {
+		first -= 2;
+		memcpy(digits + first, digit_pairs + value * 2, 2);
+	} else {
+		digits[--first] = (char)('0' + value);
+	}
+	memcpy(at, digits + first, sizeof digits - first);
+	return at + (sizeof digits - first);
+}
+
+static char *put_i64(char *at, int64_t value)
+{
+	if (value >= 0)
+		return put_u64(at, (uint64_t)value);
+	*at++ = '-';
+	return put_u64(at, -(uint64_t)value);
+}
+
+static char *put_hex64(char *at, uint64_t value)
+{
+	for (int shift = 60; shift >= 0; shift -= 4)
+		*at++ = hex_digits[value >> shift & 15];
+	return at;
+}
+
+static char *put_ip4(char *at, const uint8_t *address)
+{
+	for (int i = 0; i < 4; i++) {
+		if (i > 0)
+			*at++ = '.';
+		at = put_u64(at, address[i]);
+	}
+	return at;
+}
+
+/* One group of an IPv6 address, without leading zeros. */
+static char *put_group(char *at, unsigned value)
+{
+	if (value >= 0x1000)
+		*at++ = hex_digits[value >> 12];
+	if (value >= 0x100)
+		*at++ = hex_digits[value >> 8 & 15];
+	if (value >= 0x10)
+		*at++ = hex_digits[value >> 4 & 15];
+	*at++ = hex_digits[value & 15];
+	return at;
+}
+
+struct zero_run {
+	int first;
+	int count;
+};
+
+/* The longest run of two or more zero groups, the first of several (RFC
+ * 5952, sections 4.2.2 and 4.2.3); count 0: none. */
+static struct zero_run zero_run_longest(const unsigned groups[8])
+{
+	struct zero_run best = {-1, 0}, run = {0, 0};
+
+	for (int i = 0; i < 8; i++) {
+		if (groups[i] != 0) {
+			run.count = 0;
+			continue;
+		}
+		if (run.count++ == 0)
+			run.first = i;
+		if (run.count >= 2 && run.count > best.count)
+			best = run;
+	}
+	return best;
+}
+
+/* RFC 5952.  IPv4-mapped and IPv4-compatible addresses end in dotted form
+ * (section 5), as inet_ntop() has it. */
+static char *put_ip6(char *at, const uint8_t *address)
+{
+	struct zero_run run;
+	unsigned groups[8];
+	bool embedded;
+
+	for (size_t i = 0; i < 8; i++)
+		groups[i] = load_be16(address + i * 2);
+	run = zero_run_longest(groups);
+	embedded = run.first == 0 &&
+		   (run.count == 6 || (run.count == 5 && groups[5] == 0xffff));
+	for (int i = 0; i < 8;) {
+		if (i == run.first) {
+			*at++ = ':';
+			*at = ':';
+			i += run.count;
+			at += i == 8;
+			continue;
+		}
+		if (i > 0)
+			*at++ = ':';
+		if (embedded && i == 6)
+			return put_ip4(at, address + 12);
+		at = put_group(at, groups[i++]);
+	}
+	return at;
+}
+
+static char *put_text(char *at, const char *text)
+{
+	while (*text)
+		*at++ = *text++;
+	return at;
+}
+
+static const void *field_at(const struct field_row *row, const void *record)
+{
+	return (const uint8_t *)record + row->offset;
+}
+
+static uint8_t field_ip_version(const struct field_row *row, const void *record)
+{
+	return ((const uint8_t *)record)[row->aux];
+}
+
+/* The text that a WORD or TEXT field holds, or NULL. */
+static const char *field_string(const struct field_row *row, const void *record)
+{
+	const char *text = field_at(row, record);
+
+	if (row->type == FIELD_WORD)
+		return row->words[*(const uint8_t *)field_at(row, record)];
+	return *text ? text : NULL;
+}
+
+static bool field_is_string(const struct field_row *row)
+{
+	return row->type == FIELD_WORD || row->type == FIELD_TEXT;
+}
+
+bool field_integer(const struct field_row *row, const void *record,
+		   int64_t *ret_value)
+{
+	const void *at = field_at(row, record);
+	uint64_t value = 0;
+
+	switch (row->type) {
+	case FIELD_U8:
+		value = *(const uint8_t *)at;
+		break;
+	case FIELD_BOOL:
+		value = *(const bool *)at;
+		break;
+	case FIELD_U16:
+		value = *(const uint16_t *)at;
+		break;
+	case FIELD_U32:
+		value = *(const uint32_t *)at;
+		break;
+	case FIELD_U64:
+	case FIELD_I64:
+		memcpy(&value, at, sizeof value);
+		break;
+	case FIELD_TIME:
+		value = (uint64_t)((const struct wall *)at)->ns;
+		break;
+	case FIELD_HEX64:
+	case FIELD_ADDRESS:
+	case FIELD_WORD:
+	case FIELD_TEXT:
+		return false;
+	}
+	*ret_value = (int64_t)value;
+	return true;
+}
+
+bool field_present(const struct field_row *row, const void *record)
+{
+	if (row->type == FIELD_ADDRESS)
+		return field_ip_version(row, record) != 0;
+	return !field_is_string(row) || field_string(row, record) != NULL;
+}
+
+/* Whatever is no string, at most FIELD_SIZE_MAX - 3 bytes, no zero behind;
+ * nothing for null. */
+static char *put_value(const struct field_row *row, const void *record,
+		       char *at)
+{
+	int64_t value = 0;
+	uint64_t bits;
+
+	if (row->type == FIELD_ADDRESS) {
+		const uint8_t *address = field_at(row, record);
+		uint8_t version = field_ip_version(row, record);
+
+		if (version == 0)
+			return at;
+		return version == 4 ? put_ip4(at, address)
+				    : put_ip6(at, address);
+	}
+	if (row->type == FIELD_HEX64) {
+		memcpy(&bits, field_at(row, record), sizeof bits);
+		return put_hex64(at, bits);
+	}
+	(void)field_integer(row, record, &value);
+	if (row->type == FIELD_BOOL)
+		return put_text(at, value ? "true" : "false");
+	if (row->type == FIELD_I64 || row->type == FIELD_TIME)
+		return put_i64(at, value);
+	return put_u64(at, (uint64_t)value);
+}
+
+static char *put_json(const struct field_row *row, const void *record, char *at)
+{
+	if (row->type != FIELD_ADDRESS && row->type != FIELD_HEX64)
+		return put_value(row, record, at);
+	if (!field_present(row, record))
+		return put_text(at, "null");
+	*at++ = '"';
+	at = put_value(row, record, at);
+	*at++ = '"';
+	return at;
+}
+
+/* What snprintf() would do with 'length' bytes of text. */
+static size_t cut_copy(const char *text, size_t length, char *buffer,
+		       size_t size)
+{
+	size_t count = length < size ? length : size - 1;
+
+	if (size == 0)
+		return length;
+	memcpy(buffer, text, count);
+	buffer[count] = '\0';
+	return length;
+}
+
+typedef char *put_function(const struct field_row *row, const void *record,
+			   char *at);
+
+static inline size_t put_bounded(put_function *put, const struct field_row *row,
+				 const void *record, char *buffer, size_t size)
+{
+	char scratch[FIELD_SIZE_MAX];
+	char *end;
+
+	if (size < FIELD_SIZE_MAX) {
+		end = put(row, record, scratch);
+		return cut_copy(scratch, (size_t)(end - scratch), buffer, size);
+	}
+	end = put(row, record, buffer);
+	*end = '\0';
+	return (size_t)(end - buffer);
+}
+
+size_t field_text(const struct field_row *row, const void *record, char *buffer,
+		  size_t size)
+{
+	const char *text;
+
+	if (!field_is_string(row))
+		return put_bounded(put_value, row, record, buffer, size);
+	text = field_string(row, record) ?: "";
+	return cut_copy(text, strlen(text), buffer, size);
+}
+
+size_t field_json(const struct field_row *row, const void *record, char *buffer,
+		  size_t size)
+{
+	const char *text;
+
+	if (!field_is_string(row))
+		return put_bounded(put_json, row, record, buffer, size);
+	text = field_string(row, record);
+	if (!text)
+		return cut_copy("null", 4, buffer, size);
+	return json_quote(text, buffer, size);
+}

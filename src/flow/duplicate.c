@@ -1,0 +1,78 @@
+/* The same flow seen in several places (a bridge and its port, both ends of
+ * a veth pair): the first seen is counted, the others are marked.
+ *
+ * 'marks' finds the first one by 5-tuple; it costs something when a flow
+ * begins or ends and nothing in between.  One interface sees a packet before
+ * and after a router or a tunnel as well, so VLAN and network may differ;
+ * but two tunnel networks reuse addresses by design: flows of two of them
+ * are strangers.
+ */
+#include <string.h>
+
+#include "flow/flow_key.h"
+
+/* Addresses, ports, protocol and IP version lie together. */
+#define FIVE_TUPLE_SIZE offsetof(struct packet_tuple, vlan)
+
+static_assert(FIVE_TUPLE_SIZE == 38, "the 5-tuple is the head of the key");
+
+static uint32_t *mark_head(const struct flow_table *table, uint32_t index)
+{
+	uint64_t hash =
+		XXH3_64bits_withSecret(&table->hot[index].key, FIVE_TUPLE_SIZE,
+				       table->secret, sizeof table->secret);
+
+	return &table->marks[hash & table->mark_mask];
+}
+
+static bool same_traffic(const struct packet_tuple *a,
+			 const struct packet_tuple *b)
+{
+	return memcmp(a, b, FIVE_TUPLE_SIZE) == 0 &&
+	       (a->network == b->network || !a->network || !b->network);
+}
+
+static uint32_t first_find(const struct flow_table *table, uint32_t index)
+{
+	const struct packet_tuple *key = &table->hot[index].key;
+	uint32_t at = *mark_head(table, index);
+
+	while (at != FLOW_NONE && !same_traffic(&table->hot[at].key, key))
+		at = table->mark_next[at];
+	return at;
+}
+
+void duplicate_enter(struct flow_table *table, uint32_t index)
+{
+	uint32_t first = first_find(table, index);
+	uint32_t *head;
+
+	while (first != FLOW_NONE && flow_settle(table, first))
+		first = first_find(table, index);
+	if (first != FLOW_NONE) {
+		table->cold[index].bits |= COLD_DUPLICATE;
+		return;
+	}
+	head = mark_head(table, index);
+	table->mark_next[index] = *head;
+	*head = index;
+	table->cold[index].bits |= COLD_MARKED;
+}
+
+void duplicate_leave(struct flow_table *table, uint32_t index)
+{
+	uint32_t *link = mark_head(table, index);
+
+	if (!(table->cold[index].bits & COLD_MARKED))
+		return;
+	while (*link != index)
+		link = &table->mark_next[*link];
+	*link = table->mark_next[index];
+}
+
+void duplicate_clear(struct flow_table *table)
+{
+	if (table->marks)
+		memset(table->marks, 0xff,
+		       (table->mark_mask + (size_t)1) * sizeof *table->marks);
+}

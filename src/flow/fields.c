@@ -1,0 +1,129 @@
+/* The rows: every field of a record, and every counter.
+ *
+ * IPFIX elements by number: IANA "IPFIX Information Elements".  A reverse
+ * field is RFC 5103's.
+ */
+#include "flow/flow.h"
+
+const char *const flow_end_words[FLOW_END_COUNT] = {
+	[FLOW_END_NONE] = NULL,
+	[FLOW_END_IDLE] = "idle_timeout",
+	[FLOW_END_ACTIVE] = "active_timeout",
+	[FLOW_END_DETECTED] = "end_of_flow",
+	[FLOW_END_FORCED] = "forced_end",
+	[FLOW_END_RESOURCES] = "lack_of_resources",
+};
+
+const char *const flow_state_words[FLOW_STATE_COUNT] = {
+	[FLOW_ACTIVE] = "active",
+	[FLOW_CLOSING] = "closing",
+	[FLOW_CLOSED] = "closed",
+};
+
+const char *const flow_initiator_words[FLOW_INITIATOR_COUNT] = {
+	[FLOW_INITIATOR_FIRST] = "first",
+	[FLOW_INITIATOR_SYN] = "syn",
+	[FLOW_INITIATOR_PORT] = "port",
+};
+
+#define AT(field)      .offset = offsetof(struct flow_record, field)
+#define VERSION(field) .aux = offsetof(struct flow_record, field)
+
+static const struct field_row rows[] = {
+	{"flow_id", FIELD_HEX64, AT(flow_id), .unit = "", .element = 148,
+	 .help = "64-bit FNV-1a of the 5-tuple, the same wherever it is seen"},
+	{"community_id", FIELD_TEXT, AT(community_id), .unit = "",
+	 .help = "Community ID version 1, seed 0"},
+	{"interface", FIELD_TEXT, AT(interface), .unit = "", .element = 82,
+	 .help = "where it was seen"},
+	{"src_ip", FIELD_ADDRESS, AT(tuple.address[0]),
+	 VERSION(tuple.ip_version), .unit = "", .element = 8,
+	 .help = "the initiator's address (IPv6: element 27)"},
+	{"src_port", FIELD_U16, AT(tuple.port[0]), .unit = "", .element = 7,
+	 .help = "the initiator's port, or the ICMP type"},
+	{"dst_ip", FIELD_ADDRESS, AT(tuple.address[1]),
+	 VERSION(tuple.ip_version), .unit = "", .element = 12,
+	 .help = "the responder's address (IPv6: element 28)"},
+	{"dst_port", FIELD_U16, AT(tuple.port[1]), .unit = "", .element = 11,
+	 .help = "the responder's port, or the ICMP reply's type or code"},
+	{"proto", FIELD_U8, AT(tuple.protocol), .unit = "", .element = 4,
+	 .help = "IANA protocol number, after IPv6 extension headers"},
+	{"vlan", FIELD_U16, AT(tuple.vlan), .unit = "", .element = 58,
+	 .help = "innermost 802.1Q VLAN, 0: untagged"},
+	{"packets", FIELD_U64, AT(packets[0]), .unit = "packets", .element = 2,
+	 .help = "sent by the initiator"},
+	{"bytes", FIELD_U64, AT(bytes[0]), .unit = "bytes", .element = 1,
+	 .help = "IP total length, sent by the initiator"},
+	{"frame_bytes", FIELD_U64, AT(frame_bytes[0]), .unit = "bytes",
+	 .element = 352,
+	 .help = "link-layer frames without FCS, sent by the initiator"},
+	{"rev_packets", FIELD_U64, AT(packets[1]), .unit = "packets",
+	 .element = 2, .reverse = true, .help = "sent by the responder"},
+	{"rev_bytes", FIELD_U64, AT(bytes[1]), .unit = "bytes", .element = 1,
+	 .reverse = true, .help = "IP total length, sent by the responder"},
+	{"rev_frame_bytes", FIELD_U64, AT(frame_bytes[1]), .unit = "bytes",
+	 .element = 352, .reverse = true,
+	 .help = "link-layer frames without FCS, sent by the responder"},
+	{"start_ns", FIELD_TIME, AT(start), .unit = "ns", .element = 156,
+	 .help = "stamp of the first packet, since 1970"},
+	{"end_ns", FIELD_TIME, AT(end), .unit = "ns", .element = 157,
+	 .help = "stamp of the last packet, since 1970"},
+	{"end_reason", FIELD_WORD, AT(end_reason), .words = flow_end_words,
+	 .unit = "", .element = 136,
+	 .help = "why the record ended, null: the flow still lives"},
+	{"state", FIELD_WORD, AT(state), .words = flow_state_words, .unit = "",
+	 .help = "active, closing (a FIN was seen) or closed (both, or RST)"},
+	{"tcp_flags", FIELD_U8, AT(tcp_flags[0]), .unit = "", .element = 6,
+	 .help = "TCP flags of all packets, sent by the initiator"},
+	{"rev_tcp_flags", FIELD_U8, AT(tcp_flags[1]), .unit = "", .element = 6,
+	 .reverse = true,
+	 .help = "TCP flags of all packets, sent by the responder"},
+	{"tunnel", FIELD_WORD, AT(tunnel), .words = tunnel_words, .unit = "",
+	 .help = "the innermost tunnel around the flow, null: none"},
+	{"duplicate", FIELD_BOOL, AT(duplicate), .unit = "",
+	 .help = "already counted where it was seen first"},
+	{"initiator", FIELD_WORD, AT(initiator), .words = flow_initiator_words,
+	 .unit = "",
+	 .help = "how the initiator was told: first packet, SYN or port"},
+	{"payload_bytes", FIELD_U64, AT(payload_bytes[0]), .unit = "bytes",
+	 .help = "transport payload, sent by the initiator"},
+	{"rev_payload_bytes", FIELD_U64, AT(payload_bytes[1]), .unit = "bytes",
+	 .reverse = true, .help = "transport payload, sent by the responder"},
+	{"fragments", FIELD_U32, AT(fragments[0]), .unit = "packets",
+	 .help = "packets that were fragments, sent by the initiator"},
+	{"rev_fragments", FIELD_U32, AT(fragments[1]), .unit = "packets",
+	 .reverse = true,
+	 .help = "packets that were fragments, sent by the responder"},
+	{"vlan_outer", FIELD_U16, AT(tuple.vlan_outer), .unit = "",
+	 .element = 243, .help = "outermost VLAN when tagged twice, else 0"},
+	{"network", FIELD_U32, AT(tuple.network), .unit = "",
+	 .help = "tunnel kind (upper 8 bits) and network identifier, 0: none"},
+	{"tos", FIELD_U8, AT(tos), .unit = "", .element = 5,
+	 .help = "DSCP and ECN of the initiator's first packet"},
+	{"ttl_min", FIELD_U8, AT(ttl_min[0]), .unit = "", .element = 52,
+	 .help = "smallest TTL or hop limit, sent by the initiator"},
+	{"ttl_max", FIELD_U8, AT(ttl_max[0]), .unit = "", .element = 53,
+	 .help = "largest TTL or hop limit, sent by the initiator"},
+	{"rev_ttl_min", FIELD_U8, AT(ttl_min[1]), .unit = "", .element = 52,
+	 .reverse = true,
+	 .help = "smallest TTL or hop limit, sent by the responder"},
+	{"rev_ttl_max", FIELD_U8, AT(ttl_max[1]), .unit = "", .element = 53,
+	 .reverse = true,
+	 .help = "largest TTL or hop limit, sent by the responder"},
+	{"outer_src_ip", FIELD_ADDRESS, AT(outer_address[0]),
+	 VERSION(outer_ip_version), .unit = "",
+	 .help = "the tunnel's outermost address on the initiator's side"},
+	{"outer_dst_ip", FIELD_ADDRESS, AT(outer_address[1]),
+	 VERSION(outer_ip_version), .unit = "",
+	 .help = "the tunnel's outermost address on the responder's side"},
+	{"epoch", FIELD_U64, AT(epoch), .unit = "ns", .use = FIELD_STORED,
+	 .help = "this start of the probe, since 1970"},
+	{"seq", FIELD_U64, AT(seq), .unit = "", .use = FIELD_STORED,
+	 .help = "number of the record in its epoch, without gaps"},
+};
+
+const struct field_table flow_fields = {rows, sizeof rows / sizeof *rows};
+
+const struct counter_row flow_counter_rows[] = {FLOW_COUNTERS(COUNTER_ROW)};
+const size_t flow_counter_count =
+	sizeof flow_counter_rows / sizeof *flow_counter_rows;

@@ -1,0 +1,285 @@
+/* What a flow table is made of.  Included by the files of this room only.
+ *
+ * A flow is one index into parallel arrays, so that a packet touches what it
+ * needs and nothing else:
+ *
+ *     buckets  tags and indices, one cache line      find (table.c)
+ *     hot      key and sums, two cache lines         every packet (meter.c)
+ *     cold     times, links, what changes seldom     begin, sweep, end
+ *     outer    outer addresses                       flows inside a tunnel
+ *
+ * Sums are kept by the key's side (0: the lower endpoint sent it) and turned
+ * round when a record leaves: correcting the initiator flips one bit.
+ *
+ * An entry outlives its record: after the active timeout it is dormant, with
+ * no record, until a packet begins the next one.
+ */
+#ifndef FLOW_PRIVATE_H
+#define FLOW_PRIVATE_H
+
+#include "flow/flow.h"
+
+#define FLOW_NONE UINT32_MAX
+
+#define BUCKET_WAYS 10
+/* Buckets are made so that a full table fills 3 of 4 ways. */
+#define BUCKET_FILL_NUM 2
+#define BUCKET_FILL_DEN 15
+
+struct flow_bucket {
+	uint16_t tags[BUCKET_WAYS]; /* 0: free */
+	uint32_t entries[BUCKET_WAYS];
+	uint32_t passed; /* entries further on that found this one full */
+} __attribute__((aligned(64)));
+
+static_assert(sizeof(struct flow_bucket) == 64, "a bucket is a cache line");
+
+/* In the order of the fields in struct packet. */
+struct flow_sums {
+	uint64_t frame_bytes;
+	uint64_t bytes;
+	uint64_t payload_bytes;
+	uint64_t packets;
+};
+
+#define HOT_INITIATOR 0x01 /* the initiator's side of the key */
+#define HOT_DUE       0x02 /* the active timeout is near: compare exactly */
+#define HOT_DORMANT   0x04 /* no record is open */
+#define HOT_WATCH     (HOT_DUE | HOT_DORMANT)
+
+struct flow_hot {
+	struct packet_tuple key; /* ip_version 0: a free entry */
+	int64_t last_ns;
+	uint8_t tcp_flags[2];
+	uint8_t ttl_min[2];
+	uint8_t ttl_max[2];
+	uint8_t state; /* enum flow_state */
+	uint8_t bits;  /* HOT_... */
+
+	struct flow_sums sums[2];
+} __attribute__((aligned(128)));
+
+static_assert(sizeof(struct flow_hot) == 128, "two cache lines");
+static_assert(offsetof(struct flow_hot, sums) == 64, "the sums are one");
+
+#define COLD_FIN(side) (0x01 << (side))
+#define COLD_ISN(side) (0x04 << (side)) /* isn[side] is known */
+#define COLD_DUPLICATE 0x10
+#define COLD_MARKED    0x20 /* the first of its 5-tuple: in 'marks' */
+
+#define SLOT_NONE UINT16_MAX
+
+struct flow_cold {
+	int64_t start_ns;
+	uint64_t seq;
+	uint32_t next; /* in the wheel's slot, or in the free list */
+	uint32_t previous;
+	uint32_t fragments[2];
+	uint32_t isn[2]; /* sequence number of the SYN */
+	uint16_t slot;   /* of the wheel, SLOT_NONE: in none */
+	uint8_t tos[2];  /* of the record's first packet from that side */
+	uint8_t tunnel;
+	uint8_t initiator; /* enum flow_initiator */
+	uint8_t bits;      /* COLD_... */
+	uint8_t pad;
+};
+
+static_assert(sizeof(struct flow_cold) == 48, "within 192 bytes a flow");
+
+struct flow_outer {
+	uint8_t address[2][16]; /* by the key's side */
+	uint8_t ip_version;
+	uint8_t pad[7];
+};
+
+/* The wheel: one turn is longer than the longest idle timeout. */
+#define WHEEL_SLOTS 4096
+
+struct wheel_slot {
+	uint32_t first;
+	uint32_t last;
+};
+
+struct wheel {
+	struct wheel_slot slots[WHEEL_SLOTS];
+	uint64_t filled[WHEEL_SLOTS / 64]; /* a bit for each slot in use */
+	int64_t tick; /* every slot up to this one is swept */
+	int shift;    /* a tick is 2^shift ns */
+};
+
+struct fragment_table;
+
+struct flow_table {
+	struct flow_bucket *buckets;
+	struct flow_hot *hot;
+	struct flow_cold *cold;
+	uint32_t bucket_count;
+	uint32_t flow_count;
+	uint32_t used;  /* entries in the buckets, dormant ones too */
+	uint32_t fresh; /* entries from here on were never used */
+	uint32_t free;  /* list through 'next' */
+	uint32_t live;  /* open records */
+
+	int64_t now_ns;                     /* latest stamp so far */
+	int64_t previous_ns;                /* the stamp before */
+	int64_t event_ns;                   /* nothing falls due before */
+	int64_t limit_ns[FLOW_STATE_COUNT]; /* idle timeout by state */
+	int64_t active_ns;
+	uint64_t seq;  /* of the next record */
+	bool portable; /* compare tags without SIMD */
+
+	struct flow_counters counters;
+	struct flow_outer *outer;
+	struct wheel *wheel;
+	struct fragment_table *fragments;
+	uint32_t *marks;     /* NULL: duplicates are not marked */
+	uint32_t *mark_next; /* by entry */
+	uint32_t mark_mask;
+	uint64_t epoch;
+	void (*emit)(void *context, const struct flow_record *record);
+	void *context;
+	void *memory;
+	size_t memory_size;
+	uint8_t secret[192];
+};
+
+/* A tuple in canonical order, and where it belongs. */
+struct flow_key {
+	struct packet_tuple tuple;
+	uint32_t home; /* bucket */
+	uint16_t tag;
+	uint8_t side; /* of the sender */
+};
+
+/* ---- table.c */
+
+/* 'one_way': keep the direction (see PACKET_ICMP_ONE_WAY). */
+void flow_key_make(const struct flow_table *table,
+		   const struct packet_tuple *tuple, bool one_way,
+		   struct flow_key *ret_key);
+
+/* The entry of 'key' or FLOW_NONE. */
+uint32_t table_find(const struct flow_table *table, const struct flow_key *key);
+
+/* Takes a free entry (there must be one), puts it under 'key', which must
+ * not be there, and zeroes it. */
+uint32_t table_insert(struct flow_table *table, const struct flow_key *key);
+
+/* Gives the entry back. */
+void table_remove(struct flow_table *table, uint32_t index);
+
+/* The longest idle entry near 'key's bucket; there must be one. */
+uint32_t table_victim(const struct flow_table *table,
+		      const struct flow_key *key);
+
+/* Forgets every entry without looking at any. */
+void table_clear(struct flow_table *table);
+
+/* ---- flow.c: what happens to a flow */
+
+/* The entry that a packet counts in: continued, begun or begun anew.
+ * FLOW_NONE: refused, and counted. */
+uint32_t flow_enter(struct flow_table *table, const struct flow_key *key,
+		    const struct packet *packet);
+
+/* Ends the entry for good: emits its record, if one is open. */
+void flow_end(struct flow_table *table, uint32_t index, enum flow_end reason);
+
+/* Metering stops: emits the open record and leaves the entry.  A connection
+ * that has closed has ended by itself. */
+void flow_finish(struct flow_table *table, uint32_t index,
+		 enum flow_end reason);
+
+/* Ends what has fallen due by now.  True: the entry is gone. */
+bool flow_settle(struct flow_table *table, uint32_t index);
+
+/* A packet older than the flow's last one: the start may move back. */
+void flow_backdate(struct flow_table *table, uint32_t index, int64_t at_ns);
+
+/* ---- meter.c */
+
+/* Counts a packet in the entry. */
+void flow_count(struct flow_table *table, uint32_t index, unsigned side,
+		const struct packet *packet);
+
+/* ---- expiry.c */
+
+void wheel_init(struct flow_table *table);
+/* Empties every slot; time stays. */
+void wheel_clear(struct flow_table *table);
+/* Puts the entry where it falls due next; it must not be in the wheel. */
+void wheel_put(struct flow_table *table, uint32_t index);
+void wheel_take(struct flow_table *table, uint32_t index);
+/* Time has come to table->now_ns, at or after table->event_ns. */
+void flow_time_pass(struct flow_table *table);
+/* Sets event_ns anew. */
+void flow_event_update(struct flow_table *table);
+
+/* Stamps are kept in a range where sums and differences with timeouts cannot
+ * overflow: 1970 to 2262, less four days. */
+static inline int64_t stamp_clamp_ns(int64_t ns)
+{
+	const int64_t max_ns = INT64_MAX - (INT64_C(1) << 48);
+
+	if (ns < 0)
+		return 0;
+	return ns > max_ns ? max_ns : ns;
+}
+
+/* ---- tcp.c */
+
+#define TCP_FIN 0x01
+#define TCP_SYN 0x02
+#define TCP_RST 0x04
+#define TCP_ACK 0x10
+
+#define TCP_SIGNALS (TCP_FIN | TCP_SYN | TCP_RST)
+
+/* Whether this packet is the SYN of another connection than the entry's. */
+bool tcp_begins_anew(const struct flow_table *table, uint32_t index,
+		     const struct packet *packet, unsigned side);
+
+/* Takes in SYN, FIN and RST. */
+void tcp_update(struct flow_table *table, uint32_t index,
+		const struct packet *packet, unsigned side);
+
+/* ---- initiator.c */
+
+struct initiator {
+	enum flow_initiator how;
+	bool receiver; /* the packet's receiver, not its sender */
+};
+
+struct initiator initiator_tell(const struct packet *packet);
+
+/* Whether an ICMP or ICMPv6 tuple is of a request or its reply;
+ * *ret_request: of the request. */
+bool icmp_two_way(const struct packet_tuple *tuple, bool *ret_request);
+
+/* ---- fragment.c */
+
+size_t fragment_table_size(void);
+void fragment_table_init(struct fragment_table *fragments);
+
+/* Meters a packet that is a fragment, now or when its first one is here. */
+void fragment_meter(struct flow_table *table, const struct packet *packet);
+
+/* When the oldest datagram is to be given up; INT64_MAX: none is kept. */
+int64_t fragment_due_ns(const struct fragment_table *fragments);
+
+/* Gives up what is older than 'by_ns' allows; INT64_MAX: everything. */
+void fragment_pass(struct flow_table *table, int64_t by_ns);
+
+/* ---- duplicate.c */
+
+/* A flow has begun: becomes the first of its 5-tuple, or a duplicate. */
+void duplicate_enter(struct flow_table *table, uint32_t index);
+void duplicate_leave(struct flow_table *table, uint32_t index);
+void duplicate_clear(struct flow_table *table);
+
+/* ---- record.c */
+
+void record_make(const struct flow_table *table, uint32_t index,
+		 enum flow_end reason, struct flow_record *ret_record);
+
+#endif

@@ -1,0 +1,370 @@
+/* Fragments: every one is counted in its flow, though only the first of a
+ * datagram has the ports.
+ *
+ * The ports of a first fragment are kept for those behind it.  What comes
+ * before its first waits as sums, with the earliest and the latest time; it
+ * is counted when the first comes, or without ports when that has not come
+ * in 30 s (Linux gives up then; RFC 791 says 15 and more, RFC 8200 60 at
+ * most), when newer datagrams push it out, or when metering ends.  Nothing
+ * is put together and no fragment is compared with another: overlapping and
+ * repeated ones count as the packets that they are.
+ *
+ * A datagram is known by addresses, identification and protocol (RFC 791,
+ * section 3.2); in IPv6 without the protocol, which only the first fragment
+ * gives (RFC 8200, section 4.5).
+ */
+#include <string.h>
+
+#include "flow/flow_key.h"
+
+#define DATAGRAMS   4096 /* a power of two */
+#define FRAGMENT_NS (30 * NS_PER_S)
+
+struct waiting {
+	struct flow_sums sums;
+	int64_t first_ns;
+	int64_t last_ns;
+	uint64_t frames;
+	uint8_t ttl_min;
+	uint8_t ttl_max;
+	uint8_t tos; /* of the first to come */
+};
+
+struct datagram {
+	struct {
+		struct packet_tuple tuple; /* ports 0 */
+		uint32_t id;
+		uint32_t zero; /* the whole is hashed and compared */
+	} key;
+	uint32_t hash_next;
+	uint32_t older; /* by age; 'newer' is the free list as well */
+	uint32_t newer;
+	int64_t since_ns;
+
+	bool resolved; /* the next four are valid */
+	bool one_way;
+	uint8_t protocol;
+	uint16_t port[2];
+
+	uint8_t waiting_protocol; /* of a packet that waits */
+	uint8_t tunnel;
+	uint8_t outer_ip_version;
+	uint8_t outer_address[2][16];
+	struct waiting waiting;
+};
+
+struct fragment_table {
+	struct datagram datagrams[DATAGRAMS];
+	uint32_t heads[DATAGRAMS];
+	uint32_t oldest;
+	uint32_t newest;
+	uint32_t free;
+};
+
+size_t fragment_table_size(void)
+{
+	return sizeof(struct fragment_table);
+}
+
+void fragment_table_init(struct fragment_table *fragments)
+{
+	for (uint32_t i = 0; i < DATAGRAMS; i++) {
+		fragments->heads[i] = FLOW_NONE;
+		fragments->datagrams[i].newer =
+			i + 1 < DATAGRAMS ? i + 1 : FLOW_NONE;
+	}
+	fragments->oldest = FLOW_NONE;
+	fragments->newest = FLOW_NONE;
+	fragments->free = 0;
+}
+
+int64_t fragment_due_ns(const struct fragment_table *fragments)
+{
+	if (fragments->oldest == FLOW_NONE)
+		return INT64_MAX;
+	return fragments->datagrams[fragments->oldest].since_ns + FRAGMENT_NS;
+}
+
+static void key_take(const struct packet *packet, struct datagram *datagram)
+{
+	memset(&datagram->key, 0, sizeof datagram->key);
+	datagram->key.tuple = packet->tuple;
+	datagram->key.tuple.port[0] = 0;
+	datagram->key.tuple.port[1] = 0;
+	if (packet->tuple.ip_version == 6)
+		datagram->key.tuple.protocol = 0;
+	datagram->key.id = packet->fragment_id;
+}
+
+static uint32_t *head_of(const struct flow_table *table,
+			 const struct datagram *datagram)
+{
+	uint64_t hash =
+		XXH3_64bits_withSecret(&datagram->key, sizeof datagram->key,
+				       table->secret, sizeof table->secret);
+
+	return &table->fragments->heads[hash % DATAGRAMS];
+}
+
+static struct datagram *datagram_find(const struct flow_table *table,
+				      const struct datagram *wanted)
+{
+	struct datagram *all = table->fragments->datagrams;
+	uint32_t index = *head_of(table, wanted);
+
+	for (; index != FLOW_NONE; index = all[index].hash_next)
+		if (!memcmp(&all[index].key, &wanted->key, sizeof wanted->key))
+			return &all[index];
+	return NULL;
+}
+
+static void age_append(struct fragment_table *fragments, uint32_t index)
+{
+	struct datagram *all = fragments->datagrams;
+
+	all[index].newer = FLOW_NONE;
+	all[index].older = fragments->newest;
+	if (fragments->newest == FLOW_NONE)
+		fragments->oldest = index;
+	else
+		all[fragments->newest].newer = index;
+	fragments->newest = index;
+}
+
+static void age_take(struct fragment_table *fragments, uint32_t index)
+{
+	struct datagram *all = fragments->datagrams;
+	uint32_t older = all[index].older;
+	uint32_t newer = all[index].newer;
+
+	if (older == FLOW_NONE)
+		fragments->oldest = newer;
+	else
+		all[older].newer = newer;
+	if (newer == FLOW_NONE)
+		fragments->newest = older;
+	else
+		all[newer].older = older;
+}
+
+/* Counts what waits in the flow that 'packet' (a first fragment, or one made
+ * up for those without) belongs to. */
+static void waiting_count(struct flow_table *table, struct waiting *waiting,
+			  uint32_t index, unsigned side)
+{
+	struct flow_hot *hot = &table->hot[index];
+	struct flow_sums *sums = &hot->sums[side];
+
+	if (sums->packets == 0)
+		table->cold[index].tos[side] = waiting->tos;
+	sums->frame_bytes += waiting->sums.frame_bytes;
+	sums->bytes += waiting->sums.bytes;
+	sums->payload_bytes += waiting->sums.payload_bytes;
+	sums->packets += waiting->sums.packets;
+	if (waiting->ttl_min < hot->ttl_min[side])
+		hot->ttl_min[side] = waiting->ttl_min;
+	if (waiting->ttl_max > hot->ttl_max[side])
+		hot->ttl_max[side] = waiting->ttl_max;
+	if (waiting->last_ns > hot->last_ns)
+		hot->last_ns = waiting->last_ns;
+	flow_backdate(table, index, waiting->first_ns);
+	table->cold[index].fragments[side] += (uint32_t)waiting->frames;
+	table->counters.metered += waiting->frames;
+	if (waiting->sums.packets > waiting->frames)
+		table->counters.segments_extra +=
+			waiting->sums.packets - waiting->frames;
+	memset(waiting, 0, sizeof *waiting);
+}
+
+/* The first fragment never came. */
+static void orphans_count(struct flow_table *table, struct datagram *datagram)
+{
+	struct packet packet = {
+		.tuple = datagram->key.tuple,
+		.at = {datagram->waiting.first_ns},
+		.flags = PACKET_FRAGMENT,
+		.tunnel = datagram->tunnel,
+		.outer_ip_version = datagram->outer_ip_version,
+	};
+	struct flow_key key;
+	uint32_t index;
+
+	packet.tuple.protocol = datagram->waiting_protocol;
+	memcpy(packet.outer_address, datagram->outer_address,
+	       sizeof packet.outer_address);
+	flow_key_make(table, &packet.tuple, false, &key);
+	table->counters.fragments_orphaned += datagram->waiting.frames;
+	index = flow_enter(table, &key, &packet);
+	if (index == FLOW_NONE)
+		table->counters.refused_full += datagram->waiting.frames - 1;
+	else
+		waiting_count(table, &datagram->waiting, index, key.side);
+}
+
+/* Forgets the oldest datagram, and counts what still waits in it. */
+static void oldest_give_up(struct flow_table *table)
+{
+	struct fragment_table *fragments = table->fragments;
+	uint32_t index = fragments->oldest;
+	struct datagram *datagram = &fragments->datagrams[index];
+	uint32_t *link = head_of(table, datagram);
+
+	while (*link != index)
+		link = &fragments->datagrams[*link].hash_next;
+	*link = datagram->hash_next;
+	age_take(fragments, index);
+	if (datagram->waiting.frames)
+		orphans_count(table, datagram);
+	datagram->newer = fragments->free;
+	fragments->free = index;
+}
+
+void fragment_pass(struct flow_table *table, int64_t by_ns)
+{
+	while (fragment_due_ns(table->fragments) <= by_ns &&
+	       table->fragments->oldest != FLOW_NONE)
+		oldest_give_up(table);
+}
+
+static struct datagram *datagram_add(struct flow_table *table,
+				     const struct datagram *wanted)
+{
+	struct fragment_table *fragments = table->fragments;
+	struct datagram *datagram;
+	uint32_t *head;
+	uint32_t index;
+
+	if (fragments->free == FLOW_NONE) {
+		table->counters.fragments_evicted++;
+		oldest_give_up(table);
+	}
+	index = fragments->free;
+	datagram = &fragments->datagrams[index];
+	fragments->free = datagram->newer;
+	memset(datagram, 0, sizeof *datagram);
+	datagram->key = wanted->key;
+	datagram->since_ns = table->now_ns;
+	head = head_of(table, datagram);
+	datagram->hash_next = *head;
+	*head = index;
+	age_append(fragments, index);
+	flow_event_update(table);
+	return datagram;
+}
+
+/* Meters one fragment whose ports, if it has any, are known. */
+static uint32_t fragment_count(struct flow_table *table,
+			       const struct packet *packet,
+			       struct flow_key *ret_key)
+{
+	uint32_t index;
+
+	flow_key_make(table, &packet->tuple,
+		      packet->flags & PACKET_ICMP_ONE_WAY, ret_key);
+	index = flow_enter(table, ret_key, packet);
+	if (index == FLOW_NONE)
+		return index;
+	flow_count(table, index, ret_key->side, packet);
+	table->cold[index].fragments[ret_key->side]++;
+	return index;
+}
+
+/* The identification may come round again while its last user is still kept:
+ * the latest first fragment decides, and the age starts anew. */
+static void first_meter(struct flow_table *table, struct datagram *datagram,
+			const struct packet *packet)
+{
+	struct fragment_table *fragments = table->fragments;
+	uint32_t index = (uint32_t)(datagram - fragments->datagrams);
+	struct flow_key key;
+
+	age_take(fragments, index);
+	age_append(fragments, index);
+	datagram->since_ns = table->now_ns;
+	flow_event_update(table);
+	datagram->resolved = true;
+	datagram->one_way = packet->flags & PACKET_ICMP_ONE_WAY;
+	datagram->protocol = packet->tuple.protocol;
+	datagram->port[0] = packet->tuple.port[0];
+	datagram->port[1] = packet->tuple.port[1];
+	index = fragment_count(table, packet, &key);
+	if (!datagram->waiting.frames)
+		return;
+	if (index != FLOW_NONE) {
+		waiting_count(table, &datagram->waiting, index, key.side);
+		return;
+	}
+	table->counters.refused_full += datagram->waiting.frames;
+	memset(&datagram->waiting, 0, sizeof datagram->waiting);
+}
+
+static void later_meter(struct flow_table *table,
+			const struct datagram *datagram,
+			const struct packet *packet)
+{
+	struct packet known = *packet;
+	struct flow_key key;
+
+	known.tuple.protocol = datagram->protocol;
+	known.tuple.port[0] = datagram->port[0];
+	known.tuple.port[1] = datagram->port[1];
+	if (datagram->one_way)
+		known.flags |= PACKET_ICMP_ONE_WAY;
+	(void)fragment_count(table, &known, &key);
+}
+
+static void waiting_add(struct datagram *datagram, const struct packet *packet)
+{
+	struct waiting *waiting = &datagram->waiting;
+	int64_t at_ns = stamp_clamp_ns(packet->at.ns);
+
+	if (waiting->frames++ == 0) {
+		waiting->first_ns = at_ns;
+		waiting->last_ns = at_ns;
+		waiting->ttl_min = packet->ttl;
+		waiting->tos = packet->tos;
+		datagram->waiting_protocol = packet->tuple.protocol;
+		datagram->tunnel = packet->tunnel;
+		datagram->outer_ip_version = packet->outer_ip_version;
+		memcpy(datagram->outer_address, packet->outer_address,
+		       sizeof datagram->outer_address);
+	}
+	if (at_ns < waiting->first_ns)
+		waiting->first_ns = at_ns;
+	if (at_ns > waiting->last_ns)
+		waiting->last_ns = at_ns;
+	if (packet->ttl < waiting->ttl_min)
+		waiting->ttl_min = packet->ttl;
+	if (packet->ttl > waiting->ttl_max)
+		waiting->ttl_max = packet->ttl;
+	waiting->sums.frame_bytes += packet->frame_bytes;
+	waiting->sums.bytes += packet->ip_bytes;
+	waiting->sums.payload_bytes += packet->payload_bytes;
+	waiting->sums.packets += packet->packets;
+}
+
+void fragment_meter(struct flow_table *table, const struct packet *packet)
+{
+	const uint16_t whole = PACKET_FRAGMENT_FIRST | PACKET_FRAGMENT_LAST;
+	struct datagram wanted;
+	struct datagram *datagram;
+	struct flow_key key;
+
+	table->counters.fragments++;
+	if ((packet->flags & whole) == whole) { /* RFC 6946: alone */
+		(void)fragment_count(table, packet, &key);
+		return;
+	}
+	key_take(packet, &wanted);
+	datagram = datagram_find(table, &wanted);
+	if (!datagram)
+		datagram = datagram_add(table, &wanted);
+	if (packet->flags & PACKET_FRAGMENT_FIRST) {
+		first_meter(table, datagram, packet);
+	} else if (datagram->resolved) {
+		later_meter(table, datagram, packet);
+	} else {
+		table->counters.fragments_waited++;
+		waiting_add(datagram, packet);
+	}
+}

@@ -1,0 +1,132 @@
+/* An entry turned into a record, and the table as its readers see it. */
+#include <stdio.h>
+#include <string.h>
+
+#include "flow/flow_key.h"
+
+static void side_copy(const struct flow_hot *hot, unsigned side,
+		      unsigned direction, struct flow_record *record)
+{
+	const struct flow_sums *sums = &hot->sums[side];
+
+	record->packets[direction] = sums->packets;
+	record->bytes[direction] = sums->bytes;
+	record->frame_bytes[direction] = sums->frame_bytes;
+	record->payload_bytes[direction] = sums->payload_bytes;
+	record->tcp_flags[direction] = hot->tcp_flags[side];
+	if (sums->packets == 0)
+		return;
+	record->ttl_min[direction] = hot->ttl_min[side];
+	record->ttl_max[direction] = hot->ttl_max[side];
+}
+
+void record_make(const struct flow_table *table, uint32_t index,
+		 enum flow_end reason, struct flow_record *ret_record)
+{
+	const struct flow_hot *hot = &table->hot[index];
+	const struct flow_cold *cold = &table->cold[index];
+	unsigned side = hot->bits & HOT_INITIATOR;
+
+	memset(ret_record, 0, sizeof *ret_record);
+	ret_record->epoch = table->epoch;
+	ret_record->seq = cold->seq;
+	key_order(&hot->key, side, &ret_record->tuple);
+	ret_record->flow_id = flow_id_of(&ret_record->tuple);
+	ret_record->start.ns = cold->start_ns;
+	ret_record->end.ns = hot->last_ns;
+	ret_record->end_reason = (uint8_t)reason;
+	ret_record->state = hot->state;
+	ret_record->initiator = cold->initiator;
+	ret_record->tunnel = cold->tunnel;
+	ret_record->tos = cold->tos[side];
+	ret_record->duplicate = cold->bits & COLD_DUPLICATE;
+	for (unsigned i = 0; i < 2; i++) {
+		side_copy(hot, side ^ i, i, ret_record);
+		ret_record->fragments[i] = cold->fragments[side ^ i];
+		if (cold->tunnel != TUNNEL_NONE)
+			memcpy(ret_record->outer_address[i],
+			       table->outer[index].address[side ^ i], 16);
+	}
+	if (cold->tunnel != TUNNEL_NONE)
+		ret_record->outer_ip_version = table->outer[index].ip_version;
+}
+
+void flow_record_finish(struct flow_record *record, const char *interface)
+{
+	(void)snprintf(record->interface, sizeof record->interface, "%s",
+		       interface ? interface : "");
+	flow_community_id(&record->tuple, 0, record->community_id);
+}
+
+static bool entry_open(const struct flow_table *table, uint32_t index)
+{
+	return table->hot[index].key.ip_version != 0 &&
+	       !(table->hot[index].bits & HOT_DORMANT);
+}
+
+void flow_table_flush(struct flow_table *table, enum flow_end reason)
+{
+	fragment_pass(table, INT64_MAX);
+	for (uint32_t i = 0; i < table->fresh; i++) {
+		if (table->hot[i].key.ip_version != 0 &&
+		    !flow_settle(table, i))
+			flow_finish(table, i, reason);
+	}
+	table_clear(table);
+	duplicate_clear(table);
+	wheel_clear(table);
+	flow_event_update(table);
+}
+
+bool flow_table_lookup(struct flow_table *table,
+		       const struct packet_tuple *tuple,
+		       struct flow_record *ret_record)
+{
+	/* In order, and as it stands: ICMP that has no answer. */
+	for (unsigned one_way = 0; one_way < 2; one_way++) {
+		struct flow_key key;
+		uint32_t index;
+
+		flow_key_make(table, tuple, one_way, &key);
+		index = table_find(table, &key);
+		if (index == FLOW_NONE || !entry_open(table, index))
+			continue;
+		record_make(table, index, FLOW_END_NONE, ret_record);
+		return true;
+	}
+	return false;
+}
+
+bool flow_table_visit(struct flow_table *table, uint64_t *cursor,
+		      uint32_t slot_count, struct wall since,
+		      void (*visit)(void *context,
+				    const struct flow_record *record),
+		      void *context)
+{
+	uint64_t end = *cursor + slot_count;
+	struct flow_record record;
+
+	for (; *cursor < end && *cursor < table->fresh; ++*cursor) {
+		uint32_t index = (uint32_t)*cursor;
+
+		if (!entry_open(table, index) ||
+		    table->hot[index].last_ns < since.ns)
+			continue;
+		record_make(table, index, FLOW_END_NONE, &record);
+		visit(context, &record);
+	}
+	if (*cursor < table->fresh)
+		return true;
+	*cursor = 0;
+	return false;
+}
+
+uint32_t flow_table_live(const struct flow_table *table)
+{
+	return table->live;
+}
+
+struct flow_counters flow_table_counters(const struct flow_table *table)
+{
+	return table->counters;
+}

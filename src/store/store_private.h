@@ -1,0 +1,159 @@
+/* What the files of this room share. */
+#ifndef STORE_PRIVATE_H
+#define STORE_PRIVATE_H
+
+#include <sqlite3.h>
+
+#include "store/store.h"
+
+/* "sond": what file(1) and SQLite call the application's id. */
+#define STORE_APPLICATION_ID 0x736f6e64
+
+#define STORE_PENDING_PRESET 65536
+#define STORE_SAMPLES_MAX    4096
+#define STORE_EPOCHS_MAX     64
+
+/* flows.id = epochs.id << STORE_SEQ_BITS | seq: one integer is the cheapest
+ * key there is, and rows of one table lie in the order of their making. */
+#define STORE_SEQ_BITS 42
+
+#define STORE_PAGE_SIZE 4096
+
+/* How long a commit waits for another writer (a person with sqlite3). */
+#define STORE_BUSY_MS 500
+
+/* Records that wait for a commit, at most one a flow. */
+struct pending {
+	struct flow_record *records;
+	uint32_t *heads; /* by hash of (epoch, seq): 1 + index, 0: none */
+	uint32_t *nexts; /* by index: likewise */
+	uint32_t mask;   /* of 'heads' */
+	uint32_t size;   /* records at most */
+	uint32_t count;
+	uint32_t updates; /* among them, of live flows */
+	uint32_t scan;    /* no update waits below this index once full */
+};
+
+enum pending_outcome {
+	PENDING_TAKEN,
+	PENDING_MERGED,    /* into the record of the same flow */
+	PENDING_DISPLACED, /* taken, and an update of another flow left out */
+	PENDING_REFUSED,   /* no room */
+};
+
+struct pending_order {
+	int64_t id; /* flows.id */
+	uint32_t index;
+};
+
+struct store_sample {
+	struct store_interface_sample sample; /* its 'name' is not used */
+	char name[FLOW_INTERFACE_NAME_SIZE];
+};
+
+struct store_epoch {
+	uint64_t epoch;
+	int64_t id; /* epochs.id */
+};
+
+enum store_statement {
+	STATEMENT_BEGIN,
+	STATEMENT_COMMIT,
+	STATEMENT_FLOW,
+	STATEMENT_SAMPLE,
+	STATEMENT_RUN,
+	STATEMENT_NOTE,
+	STATEMENT_EPOCH_ADD,
+	STATEMENT_EPOCH_FIND,
+	STATEMENT_FLOWS_AGED,
+	STATEMENT_SAMPLES_AGED,
+	STATEMENT_RUNS_AGED,
+	STATEMENT_FLOWS_OLDEST,
+	STATEMENT_END_NTH,
+	STATEMENT_SAMPLES_OLDEST,
+	STATEMENT_COUNT
+};
+
+/* Text of a column that is made for the row: an address, an id. */
+struct store_scratch {
+	char text[48];
+};
+
+struct store {
+	sqlite3 *db;
+	char *path;
+	char *lock_path;
+	int lock_fd;
+	char *probe;
+	char *version;
+	uint64_t epoch;
+	int64_t keep_age_ns;
+	uint64_t keep_size;
+	uint64_t journal_size; /* what the journal may keep */
+
+	sqlite3_stmt *statements[STATEMENT_COUNT];
+	const struct field_row **columns; /* rows of flow_fields kept */
+	struct store_scratch *scratch;    /* one a column */
+	size_t column_count;
+
+	struct pending pending;
+	struct pending_order *order; /* room for pending.size */
+	struct store_sample *samples;
+	uint32_t sample_count;
+	struct store_epoch epochs[STORE_EPOCHS_MAX];
+	uint32_t epoch_count;
+	bool run_written;
+	char *note; /* ledger that waits for a commit, or NULL */
+	struct wall noted_at;
+
+	uint32_t slice_rows; /* retention: rows a call */
+	struct store_counters counters;
+};
+
+/* pending.c.  Returns 0 or -ENOMEM; a zeroed one can be finished. */
+int pending_init(struct pending *pending, uint32_t size);
+void pending_fini(struct pending *pending);
+enum pending_outcome pending_put(struct pending *pending,
+				 const struct flow_record *record);
+void pending_clear(struct pending *pending);
+
+/* path.c: the files around the database. */
+
+/* Makes the folders above 'path' (0750). */
+int path_folder_make(const char *path, struct fault *ret_fault);
+
+/* Looks at an existing file's first bytes without SQLite, so that a file
+ * that is refused stays as it is.  Returns 0 (fine, empty or absent),
+ * -EINVAL, ERR_STORE_SCHEMA or another code of store_open(). */
+int path_file_check(const char *path, struct fault *ret_fault);
+
+/* Locks 'lock_path' for the life of *ret_fd; a dead process holds nothing. */
+int path_lock(const char *path, const char *lock_path, int *ret_fd,
+	      struct fault *ret_fault);
+
+/* Makes an empty file (0640) if there is none; *ret_made says which. */
+int path_file_make(const char *path, bool *ret_made, struct fault *ret_fault);
+
+/* The code for 'error' (an errno) with the sentence and remedy. */
+int path_fault(const char *path, int error, struct fault *ret_fault);
+
+/* sqlite.c: what a result of SQLite means; fills the fault, returns a code. */
+int store_fault(const struct store *store, int result, struct fault *ret_fault);
+
+/* Runs statements without parameters; a result of SQLite. */
+int store_exec(struct store *store, const char *sql);
+
+/* Runs a statement to its end and resets it; SQLITE_OK or what failed. */
+int store_step(struct store *store, enum store_statement statement);
+
+/* The first column of the first row that 'sql' gives; a result of SQLite. */
+int store_query_integer(struct store *store, const char *sql,
+			int64_t *ret_value);
+
+/* schema.c.  Creates or checks tables; a code of store_open(). */
+int schema_open(struct store *store, struct fault *ret_fault);
+
+/* Prepares store->statements; a result of SQLite or SQLITE_NOMEM. */
+int schema_prepare(struct store *store);
+
+#endif

@@ -1,0 +1,213 @@
+#include "check.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "engine/engine.h"
+#include "engine/make_pcap.h"
+
+#define PACKETS 20000
+#define FLOWS   300
+
+struct sink {
+	struct flow_record *records;
+	size_t count, updates;
+};
+
+static void sink_take(void *context, const struct flow_record *record)
+{
+	struct sink *sink = context;
+
+	if (record->end_reason == FLOW_END_NONE) {
+		sink->updates++;
+		return;
+	}
+	sink->records = realloc(sink->records, (sink->count + 1) *
+						       sizeof *sink->records);
+	assert_non_null(sink->records);
+	sink->records[sink->count++] = *record;
+}
+
+static int by_flow(const void *a, const void *b)
+{
+	return memcmp(&((const struct flow_record *)a)->tuple,
+		      &((const struct flow_record *)b)->tuple,
+		      sizeof(struct packet_tuple));
+}
+
+/* Runs to the end; the records come sorted by tuple. */
+static void run(const char *backend, const char *target, uint16_t workers,
+		struct sink *sink, struct engine_ledger *ledger)
+{
+	struct engine_options options = {.targets = &target,
+					 .target_count = 1,
+					 .backend = backend,
+					 .workers = workers,
+					 .meter = true,
+					 .flush = true,
+					 .record = sink_take,
+					 .context = sink};
+	struct engine *engine;
+	struct fault fault;
+	int rc;
+
+	*sink = (struct sink){0};
+	assert_int_equal(engine_create(&options, &engine, &fault), 0);
+	assert_int_equal(engine_start(engine), 0);
+	assert_int_equal(engine_start(engine), ERR_STATE);
+	while ((rc = engine_collect(engine, 100)) != ERR_END)
+		assert_true(rc >= 0);
+	assert_null(engine_fault(engine, 0));
+	engine_ledger(engine, ledger);
+	if (!engine_ledger_sound(ledger, &fault))
+		fail_msg("%s", fault.text);
+	engine_destroy(engine);
+	qsort(sink->records, sink->count, sizeof *sink->records, by_flow);
+}
+
+static void meters_every_frame_and_the_ledger_adds_up(void **state)
+{
+	struct engine_ledger ledger;
+	struct sink sink;
+
+	(void)state;
+	run("null", "100000", 1, &sink, &ledger);
+	assert_int_equal(sink.count, 1);
+	assert_int_equal(sink.records[0].packets[0], 100000);
+	assert_int_equal(sink.records[0].bytes[0], 4600000);
+	assert_int_equal(ledger.capture.received, 100000);
+	assert_int_equal(ledger.verdicts[VERDICT_OK], 100000);
+	assert_int_equal(ledger.engine.records, 1);
+	free(sink.records);
+}
+
+static void gives_the_same_records_with_any_number_of_workers(void **state)
+{
+	struct engine_ledger ledger;
+	struct sink one, many;
+	char path[32];
+
+	(void)state;
+	pcap_file(path, PACKETS, FLOWS);
+	run(NULL, path, 1, &one, &ledger);
+	assert_int_equal(one.count, FLOWS);
+	for (uint16_t workers = 2; workers <= 4; workers++) {
+		run(NULL, path, workers, &many, &ledger);
+		assert_int_equal(many.count, one.count);
+		for (size_t i = 0; i < one.count; i++) {
+			struct flow_record *a = &one.records[i];
+			struct flow_record *b = &many.records[i];
+
+			a->epoch = b->epoch = a->seq = b->seq = 0;
+			assert_memory_equal(a, b, sizeof *a);
+		}
+		free(many.records);
+	}
+	free(one.records);
+	unlink(path);
+}
+
+static void refuses_bad_options_and_names_them(void **state)
+{
+	const char *missing = "nowhere0", *null = "10";
+	struct engine_options options = {.targets = &missing,
+					 .record = sink_take};
+	struct engine *engine;
+	struct fault fault;
+
+	(void)state;
+	assert_int_equal(engine_create(&options, &engine, &fault), -EINVAL);
+	assert_string_equal(fault.text,
+			    "nothing to capture from: name an interface or a "
+			    "file");
+	options.target_count = 1;
+	assert_true(engine_create(&options, &engine, &fault) < 0);
+	assert_non_null(strstr(fault.text, "nowhere0"));
+	options.targets = &null;
+	options.backend = "null";
+	options.workers = 65;
+	assert_int_equal(engine_create(&options, &engine, &fault), -EINVAL);
+	assert_non_null(strstr(fault.text, "65 workers"));
+	options.workers = 1;
+	options.flow.flow_count = 1;
+	options.meter = true;
+	options.flow.idle_ns = 1; /* out of range: the table says so */
+	assert_int_equal(engine_create(&options, &engine, &fault), 0);
+	assert_int_equal(engine_start(engine), -EINVAL);
+	engine_destroy(engine);
+}
+
+/* A pipe that stays open stands for an interface: the engine lives. */
+static void answers_updates_and_lookups_while_it_runs(void **state)
+{
+	char path[] = "/tmp/sonde-fifo-XXXXXX/pipe";
+	const char *target = path;
+	struct sink sink = {0};
+	struct engine_options options = {.targets = &target,
+					 .target_count = 1,
+					 .meter = true,
+					 .flush = true,
+					 .record = sink_take,
+					 .context = &sink};
+	struct packet_tuple tuple = {.address = {{10, 0, 0, 5},
+						 {192, 0, 2, 5}},
+				     .port = {0x4001, 53},
+				     .protocol = 17,
+				     .ip_version = 4,
+				     .interface = ENGINE_INTERFACE_ANY};
+	struct flow_record record;
+	struct engine *engine;
+	struct fault fault;
+	FILE *file;
+
+	(void)state;
+	path[22] = 0;
+	assert_non_null(mkdtemp(path));
+	path[22] = '/';
+	assert_int_equal(mkfifo(path, 0600), 0);
+	file = fopen(path, "r+b"); /* both ends: opening does not block */
+	assert_non_null(file);
+	pcap_head(file);
+	for (uint32_t i = 0; i < 100; i++)
+		pcap_udp(file, UINT64_C(1700000000000000000) + i, i % 10, 0);
+	assert_int_equal(fflush(file), 0);
+	assert_int_equal(engine_create(&options, &engine, &fault), 0);
+	assert_int_equal(engine_start(engine), 0);
+	while (!engine_lookup(engine, &tuple, &record) ||
+	       record.packets[0] < 10)
+		engine_collect(engine, 10);
+	assert_int_equal(record.bytes[0], 460);
+	tuple.port[0]++;
+	assert_false(engine_lookup(engine, &tuple, &record));
+
+	assert_true(engine_update(engine, (struct wall){INT64_MIN}));
+	while (engine_updating(engine) || engine_collect(engine, 0) > 0)
+		engine_collect(engine, 10);
+	assert_int_equal(sink.updates, 10);
+	assert_int_equal(sink.count, 0);
+	engine_stop(engine);
+	while (engine_collect(engine, 100) != ERR_END)
+		;
+	assert_int_equal(sink.count, 10);
+	engine_destroy(engine);
+	assert_int_equal(fclose(file), 0);
+	free(sink.records);
+	unlink(path);
+	path[22] = 0;
+	rmdir(path);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(meters_every_frame_and_the_ledger_adds_up),
+		cmocka_unit_test(
+			gives_the_same_records_with_any_number_of_workers),
+		cmocka_unit_test(refuses_bad_options_and_names_them),
+		cmocka_unit_test(answers_updates_and_lookups_while_it_runs),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,16 @@
+/* A second meter, made to be obviously right: a list of flows, each looked
+ * at anew for every packet, time compared exactly, nothing swept. */
+#ifndef TESTS_FLOW_MODEL_H
+#define TESTS_FLOW_MODEL_H
+
+#include "flow/flow.h"
+
+struct model;
+
+struct model *model_create(const struct flow_options *options);
+void model_meter(struct model *model, const struct packet *packet);
+/* Ends everything; *ret_records in the order of 'seq'; the model's. */
+size_t model_flush(struct model *model, struct flow_record **ret_records);
+void model_destroy(struct model *model);
+
+#endif

@@ -1,0 +1,269 @@
+/* The meter against a second one, over traffic drawn at random. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "flow/flow_private.h"
+#include "kit.h"
+#include "model.h"
+
+#define PACKETS 60000
+#define BASE_NS (INT64_C(1700000000) * NS_PER_S)
+
+struct traffic {
+	uint64_t random;
+	int64_t now_ns;
+	unsigned tuples;
+	bool jumps; /* in time, to a later year */
+};
+
+static uint64_t draw(struct traffic *t, uint64_t below)
+{
+	return random_next(&t->random) % below;
+}
+
+static void time_draw(struct traffic *t)
+{
+	uint64_t kind = draw(t, 1000);
+
+	if (kind < 900)
+		t->now_ns += (int64_t)draw(t, 10 * MS);
+	else if (kind < 980)
+		t->now_ns += (int64_t)draw(t, 300 * MS);
+	else if (kind < 999)
+		t->now_ns -= (int64_t)draw(t, 2 * S);
+	else
+		t->now_ns += (int64_t)draw(t, 40 * S);
+	if (t->jumps && draw(t, 20000) == 0)
+		t->now_ns += 3 * 365 * 86400 * S;
+}
+
+static uint8_t tcp_flags_draw(struct traffic *t)
+{
+	static const uint8_t flags[] = {
+		ACK, ACK,       ACK,       ACK,       ACK | PSH, ACK | PSH, SYN,
+		SYN, SYN | ACK, FIN | ACK, FIN | ACK, RST,       RST | ACK,
+	};
+
+	return flags[draw(t, sizeof flags)];
+}
+
+static void fragment_draw(struct traffic *t, struct given *given)
+{
+	uint64_t kind = draw(t, 4);
+
+	given->flags = PACKET_FRAGMENT;
+	given->fragment_id = (uint32_t)draw(t, 8);
+	given->tcp_flags = 0;
+	if (kind == 0)
+		given->flags |= PACKET_FRAGMENT_FIRST;
+	if (kind == 1)
+		given->flags |= PACKET_FRAGMENT_LAST;
+	if (kind != 0) {
+		given->from_port = 0;
+		given->to_port = 0;
+	}
+}
+
+static void ports_draw(struct traffic *t, unsigned tuple, struct given *given)
+{
+	static const uint8_t protocols[] = {TCP, TCP, UDP, ICMP, 47};
+
+	given->protocol = protocols[tuple % 5];
+	if (given->protocol == ICMP) {
+		given->from_port = 8;
+		if (tuple % 2) { /* port unreachable */
+			given->from_port = given->to_port = 3;
+			given->flags = PACKET_ICMP_ONE_WAY;
+		}
+	} else if (given->protocol != 47) {
+		given->from_port = (uint16_t)(40000 + tuple);
+		given->to_port = (uint16_t)(tuple % 3 ? 443 : 40000);
+	}
+	if (given->protocol == TCP) {
+		given->tcp_flags = tcp_flags_draw(t);
+		given->sequence = (uint32_t)(draw(t, 3) ? 1 : draw(t, 3));
+	}
+}
+
+static struct packet traffic_draw(struct traffic *t)
+{
+	unsigned tuple = 1 + (unsigned)draw(t, t->tuples);
+	struct given given = {
+		.from = 0x0a000000 + tuple * 7 % 1009,
+		.to = 0x09ffff00 + tuple * 13 % 1013,
+		.ip6 = tuple % 7 == 0,
+		.interface = tuple % 11 == 0 ? (uint16_t)draw(t, 3) : 0,
+		.vlan = tuple % 13 == 0 ? (uint16_t)draw(t, 2) : 0,
+		.network = tuple % 17 == 0 ? (uint32_t)draw(t, 3) << 24 : 0,
+		.bytes = 40 + (uint32_t)draw(t, 1400),
+	};
+	struct packet packet;
+	uint16_t port;
+	uint32_t to;
+
+	ports_draw(t, tuple, &given);
+	if (draw(t, 2)) {
+		to = given.to;
+		port = given.to_port;
+		given.to = given.from;
+		given.to_port = given.from_port;
+		given.from = to;
+		given.from_port = port;
+	}
+	if (given.protocol == UDP && tuple % 4 == 0)
+		fragment_draw(t, &given);
+	time_draw(t);
+	given.at_ns = t->now_ns;
+	packet = packet_given(&given);
+	packet.ttl = (uint8_t)draw(t, 256);
+	packet.tos = (uint8_t)draw(t, 256);
+	packet.tcp.acknowledgment = (uint32_t)draw(t, 3);
+	return packet;
+}
+
+static struct packet *traffic_make(struct traffic *t, size_t count)
+{
+	struct packet *packets = calloc(count, sizeof *packets);
+
+	assert_non_null(packets);
+	t->now_ns = BASE_NS;
+	for (size_t i = 0; i < count; i++)
+		packets[i] = traffic_draw(t);
+	return packets;
+}
+
+static int by_seq(const void *a, const void *b)
+{
+	const struct flow_record *left = a, *right = b;
+
+	return (left->seq > right->seq) - (left->seq < right->seq);
+}
+
+static void records_compare(const struct flow_record *a,
+			    const struct flow_record *b)
+{
+	assert_int_equal(a->seq, b->seq);
+	assert_memory_equal(&a->tuple, &b->tuple, sizeof a->tuple);
+	assert_int_equal(a->start.ns, b->start.ns);
+	assert_int_equal(a->end.ns, b->end.ns);
+	assert_int_equal(a->end_reason, b->end_reason);
+	assert_int_equal(a->state, b->state);
+	assert_int_equal(a->initiator, b->initiator);
+	assert_int_equal(a->duplicate, b->duplicate);
+	assert_int_equal(a->packets[0], b->packets[0]);
+	assert_int_equal(a->packets[1], b->packets[1]);
+	assert_int_equal(a->fragments[0], b->fragments[0]);
+	assert_memory_equal(a->ttl_min, b->ttl_min, 2);
+	assert_int_equal(a->tos, b->tos);
+	assert_memory_equal(a, b, sizeof *a);
+}
+
+static void compare_with_model(const struct flow_options *options,
+			       struct traffic *t)
+{
+	struct packet *packets = traffic_make(t, PACKETS);
+	struct model *model = model_create(options);
+	struct flow_record *expected;
+	struct kept kept;
+	size_t count;
+
+	kept_open(&kept, options);
+	kept_meter(&kept, packets, PACKETS, 61);
+	flow_table_flush(kept.table, FLOW_END_FORCED);
+	for (size_t i = 0; i < PACKETS; i++)
+		model_meter(model, &packets[i]);
+	count = model_flush(model, &expected);
+	assert_int_equal(kept.count, count);
+	qsort(kept.records, kept.count, sizeof *kept.records, by_seq);
+	for (size_t i = 0; i < count; i++) {
+		memset(expected[i].outer_address, 0, 32);
+		memset(kept.records[i].outer_address, 0, 32);
+		records_compare(&kept.records[i], &expected[i]);
+	}
+	kept_check_ledger(&kept, PACKETS);
+	assert_int_equal(flow_table_live(kept.table), 0);
+	kept_close(&kept);
+	model_destroy(model);
+	free(packets);
+}
+
+static void gives_the_records_of_the_plain_meter(void **state)
+{
+	static const struct {
+		unsigned tuples;
+		int64_t idle_s;
+		int64_t active_s;
+		bool mark;
+		bool jumps;
+	} cases[] = {
+		{300, 30, 60, false, false}, {300, 30, 10, false, false},
+		{3000, 30, 60, true, false}, {300, 3600, 86400, true, true},
+		{50, 30, 1, true, true},     {3500, 300, 1800, false, true},
+		{1000, 60, 45, true, false},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		struct flow_options options = kept_options();
+		struct traffic t = {.random = i + 1,
+				    .tuples = cases[i].tuples,
+				    .jumps = cases[i].jumps};
+
+		options.flow_count = 16384;
+		options.idle_ns = cases[i].idle_s * S;
+		options.active_ns = cases[i].active_s * S;
+		options.mark_duplicates = cases[i].mark;
+		compare_with_model(&options, &t);
+	}
+}
+
+static void run_batched(const struct packet *packets, size_t batch,
+			bool portable, struct kept *ret_kept)
+{
+	struct flow_options options = kept_options();
+
+	options.active_ns = 40 * S;
+	options.mark_duplicates = true;
+	kept_open(ret_kept, &options);
+	ret_kept->table->portable = portable;
+	kept_meter(ret_kept, packets, PACKETS, batch);
+	flow_table_flush(ret_kept->table, FLOW_END_FORCED);
+	kept_check_ledger(ret_kept, PACKETS);
+}
+
+/* 9,000 tuples in a table of 4,096: evictions too. */
+static void
+gives_the_same_bytes_however_batched_and_with_or_without_simd(void **state)
+{
+	static const size_t batches[] = {7, 32, 256, PACKETS};
+	struct traffic t = {.random = 42, .tuples = 12000, .jumps = true};
+	struct packet *packets = traffic_make(&t, PACKETS);
+	struct kept one, other;
+
+	(void)state;
+	run_batched(packets, 1, false, &one);
+	assert_true(flow_table_counters(one.table).ended_resources > 100);
+	assert_true(flow_table_counters(one.table).ended_idle > 100);
+	assert_true(flow_table_counters(one.table).ended_active > 100);
+	assert_true(flow_table_counters(one.table).ended_detected > 100);
+	for (size_t i = 0; i < 4; i++) {
+		run_batched(packets, batches[i], i % 2, &other);
+		assert_int_equal(one.count, other.count);
+		assert_memory_equal(one.records, other.records,
+				    one.count * sizeof *one.records);
+		kept_close(&other);
+	}
+	kept_close(&one);
+	free(packets);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(gives_the_records_of_the_plain_meter),
+		cmocka_unit_test(
+			gives_the_same_bytes_however_batched_and_with_or_without_simd),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

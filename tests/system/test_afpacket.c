@@ -1,0 +1,483 @@
+/* The afpacket backend on a veth pair: what is sent equals what is received
+ * plus what is counted as dropped, byte for byte and frame for frame. */
+#include <errno.h>
+#include <net/if.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "live.h"
+#include "net.h"
+
+#define AFPACKET(...)                              \
+	(struct capture_options)                   \
+	{                                          \
+		.backend = "afpacket", __VA_ARGS__ \
+	}
+
+static const struct net_frame plain = {.source = 0xc0000201,
+				       .target = 0xc0000202,
+				       .source_port = 1000,
+				       .target_port = 2000,
+				       .size = 100};
+
+static int enter(void **state)
+{
+	(void)state;
+	if (!net_enter())
+		return -1;
+	net_pair();
+	return 0;
+}
+
+/* Numbers that must come without a gap and in order. */
+struct sequence {
+	uint32_t next;
+};
+
+static void sequence_check(void *context, const struct frame *frame)
+{
+	struct sequence *sequence = context;
+
+	assert_int_equal(net_frame_number(frame->bytes, frame->captured_size),
+			 sequence->next);
+	sequence->next++;
+}
+
+static void gives_out_every_frame_in_order(void **state)
+{
+	struct capture *capture =
+		live_open("v1", AFPACKET(.promiscuous = true));
+	struct sequence sequence = {0};
+	int sender = net_sender("v0");
+	struct capture_counters counters;
+
+	(void)state;
+	for (int i = 0; i < 20; i++) {
+		struct net_frame frame = plain;
+
+		frame.number = (uint32_t)i * 1000;
+		net_send(sender, &frame, 1000);
+		live_drain(capture, sequence_check, &sequence);
+	}
+	counters = capture_stats(capture);
+	assert_int_equal(sequence.next, 20000);
+	assert_int_equal(counters.received, 20000);
+	assert_int_equal(counters.received_bytes, 20000 * 100);
+	assert_int_equal(counters.dropped_kernel, 0);
+	close(sender);
+	capture_close(capture);
+}
+
+static void check_frame(void *context, const struct frame *frame)
+{
+	uint8_t bytes[2048];
+	struct net_frame sent = *(const struct net_frame *)context;
+	size_t size;
+
+	sent.number = net_frame_number(frame->bytes, frame->captured_size);
+	size = net_frame_write(&sent, bytes);
+	assert_int_equal(frame->size, size);
+	assert_int_equal(frame->captured_size, size);
+	assert_memory_equal(frame->bytes, bytes, size);
+	assert_int_equal(frame->link_type, 1);
+	assert_int_equal(frame->stamp.source, STAMP_KERNEL);
+	assert_int_equal(frame->gso_size, 0);
+	assert_false(frame->outgoing);
+}
+
+static void gives_out_the_bytes_that_were_sent(void **state)
+{
+	struct capture *capture = live_open("v1", AFPACKET());
+	int sender = net_sender("v0");
+
+	(void)state;
+	for (uint16_t size = 64; size < 1514; size += 50) {
+		struct net_frame frame = plain;
+
+		frame.size = size;
+		net_send(sender, &frame, 3);
+		assert_int_equal(live_drain(capture, check_frame, &frame), 3);
+	}
+	close(sender);
+	capture_close(capture);
+}
+
+static void marks_what_leaves(void **state)
+{
+	struct capture *capture = live_open("v0", AFPACKET());
+	int sender = net_sender("v0");
+	struct frame frame;
+
+	(void)state;
+	net_send(sender, &plain, 1);
+	assert_int_equal(capture_next(capture, 1000, 1, &frame), 1);
+	assert_true(frame.outgoing);
+	assert_string_equal(capture_interface(capture, frame.interface), "v0");
+	capture_release(capture, &frame, 1);
+	close(sender);
+	capture_close(capture);
+}
+
+/* Takes what there is until the ring is full of what is held. */
+static uint32_t hold_all(struct capture *capture, struct frame *frames,
+			 uint32_t max)
+{
+	uint32_t held = 0;
+	int count;
+
+	while ((count = capture_next(capture, LIVE_WAIT_MS, LIVE_BATCH,
+				     frames + held)) > 0) {
+		held += (uint32_t)count;
+		assert_true(held + LIVE_BATCH <= max);
+	}
+	assert_int_equal(count, 0);
+	return held;
+}
+
+/* Releases in an order that is neither theirs nor its reverse. */
+static void release_scattered(struct capture *capture,
+			      const struct frame *frames, uint32_t count)
+{
+	for (uint32_t step = 0; step < 7; step++) {
+		for (uint32_t i = step; i < count; i += 7)
+			capture_release(capture, &frames[i], 1);
+	}
+}
+
+static void drops_and_counts_while_all_is_held(void **state)
+{
+	enum { SENT = 40000, AFTER = 500 };
+	struct capture *capture =
+		live_open("v1", AFPACKET(.ring_size = 1 << 20));
+	struct frame *frames = calloc(SENT, sizeof *frames);
+	struct capture_counters counters;
+	struct sequence sequence = {SENT};
+	struct net_frame after = plain;
+	int sender = net_sender("v0");
+	uint32_t held = 0;
+
+	(void)state;
+	for (uint32_t i = 0; i < 4; i++) {
+		struct net_frame frame = plain;
+
+		frame.number = i * SENT / 4;
+		net_send(sender, &frame, SENT / 4);
+		held += hold_all(capture, frames + held, SENT - held);
+	}
+	counters = capture_stats(capture);
+	assert_true(counters.dropped_kernel > 0);
+	assert_true(counters.freezes > 0);
+	assert_int_equal(counters.received, held);
+	assert_int_equal(counters.received + counters.dropped_kernel, SENT);
+	for (uint32_t i = 0; i < held; i++) {
+		struct net_frame sent = plain;
+
+		assert_int_equal(net_frame_number(frames[i].bytes,
+						  frames[i].captured_size),
+				 i);
+		check_frame(&sent, &frames[i]);
+	}
+	release_scattered(capture, frames, held);
+	after.number = SENT;
+	net_send(sender, &after, AFTER);
+	assert_int_equal(live_drain(capture, sequence_check, &sequence), AFTER);
+	counters = capture_stats(capture);
+	assert_int_equal(counters.received + counters.dropped_kernel,
+			 SENT + AFTER);
+	free(frames);
+	close(sender);
+	capture_close(capture);
+}
+
+static void a_slow_reader_loses_frames_but_no_count(void **state)
+{
+	enum { SENT = 300000 };
+	struct capture *capture =
+		live_open("v1", AFPACKET(.ring_size = 2 << 20));
+	struct capture_counters counters;
+	struct frame frames[LIVE_BATCH];
+	int sender = net_sender("v0");
+
+	(void)state;
+	for (uint32_t i = 0; i < SENT / 1000; i++) {
+		int count;
+
+		net_send(sender, &plain, 1000);
+		count = capture_next(capture, 0, LIVE_BATCH, frames);
+		capture_release(capture, frames, count);
+	}
+	live_drain(capture, NULL, NULL);
+	counters = capture_stats(capture);
+	assert_true(counters.dropped_kernel > 0);
+	assert_int_equal(counters.received + counters.dropped_kernel, SENT);
+	close(sender);
+	capture_close(capture);
+}
+
+static void after_a_stop_gives_out_the_rest_and_ends(void **state)
+{
+	struct capture *capture = live_open("v1", AFPACKET());
+	struct frame frames[LIVE_BATCH];
+	int sender = net_sender("v0");
+	uint32_t received = 0;
+	int count;
+
+	(void)state;
+	net_send(sender, &plain, 3000);
+	assert_int_equal(capture_quiesce(capture), 0);
+	net_send(sender, &plain, 1000); /* too late */
+	while ((count = capture_next(capture, -1, LIVE_BATCH, frames)) > 0) {
+		received += (uint32_t)count;
+		capture_release(capture, frames, count);
+	}
+	assert_int_equal(count, ERR_END);
+	assert_int_equal(received, 3000);
+	assert_int_equal(capture_next(capture, 0, LIVE_BATCH, frames), ERR_END);
+	close(sender);
+	capture_close(capture);
+}
+
+static void puts_vlan_tags_back(void **state)
+{
+	static const struct net_frame cases[] = {
+		{.tags = {100, 0}},
+		{.tags = {100, 200}},
+		{.tags = {100, 200}, .outer_type = 0x88a8},
+		{.tags = {4095, 0}, .outer_type = 0x88a8},
+	};
+	struct capture *capture = live_open("v1", AFPACKET());
+	int sender = net_sender("v0");
+
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		struct net_frame frame = plain;
+
+		memcpy(frame.tags, cases[i].tags, sizeof frame.tags);
+		frame.outer_type = cases[i].outer_type;
+		net_send(sender, &frame, 5);
+		assert_int_equal(live_drain(capture, check_frame, &frame), 5);
+	}
+	close(sender);
+	capture_close(capture);
+}
+
+static void check_any_tags(void *context, const struct frame *frame)
+{
+	uint32_t *seen = context; /* v1, v1.10, v1.10.20 */
+	uint16_t type = (uint16_t)(frame->bytes[12] << 8 | frame->bytes[13]);
+	uint16_t inner = (uint16_t)(frame->bytes[16] << 8 | frame->bytes[17]);
+
+	if (type == 0x8100 && inner == 0x8100)
+		seen[0] += frame->size == 108 && frame->bytes[15] == 10 &&
+			   frame->bytes[19] == 20;
+	else if (type == 0x8100)
+		seen[1] += frame->size == 104 && frame->bytes[15] == 20;
+	else
+		seen[2] += frame->size == 100;
+}
+
+static void tells_the_tags_of_nested_vlan_interfaces(void **state)
+{
+	struct capture *captures[3];
+	uint32_t seen[3] = {0};
+	int sender;
+
+	(void)state;
+	if (system("ip link add link v0 name probe type vlan id 1") != 0) {
+		print_message("SKIP: no VLAN interfaces in this kernel\n");
+		skip();
+	}
+	for (int i = 0; i < 2; i++) {
+		net_ip("link add link v%d name v%d.10 type vlan id 10", i, i);
+		net_ip("link add link v%d.10 name v%d.x type vlan id 20", i, i);
+		net_ip("link set v%d.10 up", i);
+		net_ip("link set v%d.x up", i);
+	}
+	captures[0] = live_open("v1", AFPACKET());
+	captures[1] = live_open("v1.10", AFPACKET());
+	captures[2] = live_open("v1.x", AFPACKET());
+	sender = net_sender("v0.x");
+	net_send(sender, &plain, 4);
+	for (int i = 0; i < 3; i++) {
+		assert_int_equal(live_drain(captures[i], check_any_tags, seen),
+				 4);
+		assert_int_equal(seen[i], 4);
+		capture_close(captures[i]);
+	}
+	close(sender);
+}
+
+static void keeps_the_snap_size_and_tells_the_wire_size(void **state)
+{
+	struct capture *capture = live_open("v1", AFPACKET(.snap_size = 96));
+	struct net_frame tagged = plain;
+	struct frame frame;
+	int sender = net_sender("v0");
+	uint8_t bytes[2048];
+
+	(void)state;
+	tagged.size = 1000;
+	for (int i = 0; i < 2; i++) {
+		net_send(sender, &tagged, 1);
+		net_frame_write(&tagged, bytes);
+		assert_int_equal(capture_next(capture, 1000, 1, &frame), 1);
+		assert_int_equal(frame.captured_size, 96);
+		assert_int_equal(frame.size, 1000);
+		assert_memory_equal(frame.bytes, bytes, 96);
+		capture_release(capture, &frame, 1);
+		tagged.tags[0] = 7;
+	}
+	assert_int_equal(capture_stats(capture).received_bytes, 2000);
+	close(sender);
+	capture_close(capture);
+}
+
+static void refuses_what_it_cannot_open(void **state)
+{
+	static const struct {
+		struct capture_options options;
+		int code;
+		const char *sentence;
+	} cases[] = {
+		{{.target = "v9"},
+		 -ENODEV,
+		 "v9: no such interface; 'ip link' lists them"},
+		{{.target = "a name that is too long"},
+		 -ENODEV,
+		 "a name that is too long: no such interface; 'ip link' lists "
+		 "them"},
+		{{.target = "v1", .filter = "tcp prot 80"},
+		 ERR_FILTER,
+		 "filter 'tcp prot 80': can't parse filter expression: syntax "
+		 "error"},
+		{{.target = "v1", .stamp = CAPTURE_STAMP_HARDWARE},
+		 -EOPNOTSUPP,
+		 "v1: no hardware stamps for every frame: Operation not "
+		 "supported; timestamps 'auto' or 'kernel' work"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		struct capture_options options = cases[i].options;
+		struct capture *capture = NULL;
+		struct fault fault;
+
+		options.backend = "afpacket";
+		options.ring_size = 1 << 20;
+		assert_int_equal(capture_open(&options, &capture, &fault),
+				 cases[i].code);
+		assert_string_equal(fault.text, cases[i].sentence);
+		assert_null(capture);
+	}
+}
+
+static void an_interface_that_goes_down_comes_back(void **state)
+{
+	struct capture *capture;
+	struct capture_counters counters;
+	int sender;
+
+	(void)state;
+	net_ip("link set v1 down");
+	capture = live_open("v1", AFPACKET()); /* down at first: fine */
+	assert_int_equal(live_drain(capture, NULL, NULL), 0);
+	sender = net_sender("v0");
+	for (int i = 0; i < 3; i++) {
+		net_ip("link set v1 up");
+		net_send(sender, &plain, 10);
+		assert_int_equal(live_drain(capture, NULL, NULL), 10);
+		net_ip("link set v1 down");
+		assert_int_equal(live_drain(capture, NULL, NULL), 0);
+	}
+	counters = capture_stats(capture);
+	assert_int_equal(counters.received, 30);
+	assert_int_equal(counters.dropped_kernel, 0);
+	close(sender);
+	capture_close(capture);
+}
+
+static void follow_a_new_pair(struct capture *const *captures, int count)
+{
+	uint64_t sum = 0;
+	int sender;
+
+	net_ip("link del v0");
+	for (int i = 0; i < count; i++)
+		assert_int_equal(live_drain(captures[i], NULL, NULL), 0);
+	net_pair();
+	for (int i = 0; i < 2 * count; i++)
+		live_drain(captures[i % count], NULL, NULL);
+	sender = net_sender("v0");
+	net_send(sender, &plain, 10);
+	for (int i = 0; i < count; i++)
+		sum += live_drain(captures[i], NULL, NULL);
+	assert_int_equal(sum, 10);
+	close(sender);
+}
+
+static void an_interface_that_was_removed_is_found_again(void **state)
+{
+	struct capture *capture =
+		live_open("v1", AFPACKET(.promiscuous = true));
+
+	(void)state;
+	for (int i = 0; i < 3; i++)
+		follow_a_new_pair(&capture, 1);
+	assert_int_equal(capture_stats(capture).received, 30);
+	assert_string_equal(capture_interface(capture, 0), "v1");
+	assert_null(capture_interface(capture, 60000));
+	capture_close(capture);
+}
+
+static void members_of_a_group_find_it_again(void **state)
+{
+	struct capture *captures[2];
+	uint64_t received = 0;
+
+	(void)state;
+	for (uint16_t i = 0; i < 2; i++)
+		captures[i] =
+			live_open("v1", AFPACKET(.worker = i, .worker_count = 2,
+						 .fanout_group = 77));
+	for (int i = 0; i < 3; i++)
+		follow_a_new_pair(captures, 2);
+	for (int i = 0; i < 2; i++) {
+		received += capture_stats(captures[i]).received;
+		capture_close(captures[i]);
+	}
+	assert_int_equal(received, 30);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup(gives_out_every_frame_in_order, enter),
+		cmocka_unit_test_setup(gives_out_the_bytes_that_were_sent,
+				       enter),
+		cmocka_unit_test_setup(marks_what_leaves, enter),
+		cmocka_unit_test_setup(drops_and_counts_while_all_is_held,
+				       enter),
+		cmocka_unit_test_setup(a_slow_reader_loses_frames_but_no_count,
+				       enter),
+		cmocka_unit_test_setup(after_a_stop_gives_out_the_rest_and_ends,
+				       enter),
+		cmocka_unit_test_setup(puts_vlan_tags_back, enter),
+		cmocka_unit_test_setup(tells_the_tags_of_nested_vlan_interfaces,
+				       enter),
+		cmocka_unit_test_setup(
+			keeps_the_snap_size_and_tells_the_wire_size, enter),
+		cmocka_unit_test_setup(refuses_what_it_cannot_open, enter),
+		cmocka_unit_test_setup(an_interface_that_goes_down_comes_back,
+				       enter),
+		cmocka_unit_test_setup(
+			an_interface_that_was_removed_is_found_again, enter),
+		cmocka_unit_test_setup(members_of_a_group_find_it_again, enter),
+	};
+
+	if (!net_enter()) {
+		printf("1..0 # SKIP no network namespaces here: run as root\n");
+		return 0;
+	}
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,587 @@
+/* The afpacket backend over several interfaces, several members, filters and
+ * super-frames. */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/if_tun.h>
+#include <net/if.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "live.h"
+#include "net.h"
+
+#define AFPACKET(...)                              \
+	(struct capture_options)                   \
+	{                                          \
+		.backend = "afpacket", __VA_ARGS__ \
+	}
+
+static const struct net_frame plain = {.source = 0xc0000201,
+				       .target = 0xc0000202,
+				       .source_port = 1000,
+				       .target_port = 2000,
+				       .size = 100};
+
+static int enter(void **state)
+{
+	(void)state;
+	if (!net_enter())
+		return -1;
+	net_pair();
+	return 0;
+}
+
+/* --- any -------------------------------------------------------------- */
+
+#define NAMES_MAX 8
+
+/* Incoming frames by the name of their interface. */
+struct tally {
+	const struct capture *capture;
+	char names[NAMES_MAX][16];
+	uint32_t counts[NAMES_MAX];
+};
+
+static void tally_add(void *context, const struct frame *frame)
+{
+	struct tally *tally = context;
+	const char *name = capture_interface(tally->capture, frame->interface);
+
+	assert_non_null(name);
+	if (frame->outgoing)
+		return;
+	for (int i = 0; i < NAMES_MAX; i++) {
+		if (!tally->counts[i])
+			snprintf(tally->names[i], 16, "%s", name);
+		if (strcmp(tally->names[i], name) == 0) {
+			tally->counts[i]++;
+			return;
+		}
+	}
+	fail_msg("too many interfaces: %s", name);
+}
+
+static uint32_t tally_of(const struct tally *tally, const char *name)
+{
+	for (int i = 0; i < NAMES_MAX; i++) {
+		if (strcmp(tally->names[i], name) == 0)
+			return tally->counts[i];
+	}
+	return 0;
+}
+
+static void send_on(const char *interface, uint32_t count)
+{
+	int sender = net_sender(interface);
+
+	net_send(sender, &plain, count);
+	close(sender);
+}
+
+static void any_sees_interfaces_that_come_later(void **state)
+{
+	struct capture *capture = live_open("any", AFPACKET());
+	struct tally tally = {.capture = capture};
+
+	(void)state;
+	send_on("v0", 10);
+	net_ip("link add w0 type veth peer name w1");
+	net_ip("link set w0 up");
+	net_ip("link set w1 up");
+	send_on("w0", 20);
+	send_on("w1", 30);
+	live_drain(capture, tally_add, &tally);
+	assert_int_equal(tally_of(&tally, "v1"), 10);
+	assert_int_equal(tally_of(&tally, "w1"), 20);
+	assert_int_equal(tally_of(&tally, "w0"), 30);
+	assert_int_equal(capture_stats(capture).received, 120);
+	capture_close(capture);
+}
+
+static void any_tells_a_number_from_its_next_owner(void **state)
+{
+	struct capture *capture = live_open("any", AFPACKET());
+	struct tally tally = {.capture = capture};
+
+	(void)state;
+	net_ip("link add a0 index 501 type veth peer name a1 index 502");
+	net_ip("link set a0 up");
+	net_ip("link set a1 up");
+	send_on("a0", 5); /* read only after it is gone */
+	net_ip("link set a1 down");
+	net_ip("link set a1 name renamed");
+	live_drain(capture, tally_add, &tally);
+	net_ip("link set renamed up");
+	send_on("a0", 6);
+	live_drain(capture, tally_add, &tally);
+	net_ip("link del a0");
+	net_ip("link add b0 index 501 type veth peer name b1 index 502");
+	net_ip("link set b0 up");
+	net_ip("link set b1 up");
+	send_on("b0", 7);
+	live_drain(capture, tally_add, &tally);
+	assert_int_equal(tally_of(&tally, "a1"), 5);
+	assert_int_equal(tally_of(&tally, "renamed"), 6);
+	assert_int_equal(tally_of(&tally, "b1"), 7);
+	capture_close(capture);
+}
+
+static void any_names_an_interface_that_is_gone(void **state)
+{
+	struct capture *capture = live_open("any", AFPACKET());
+	struct tally tally = {.capture = capture};
+
+	(void)state;
+	net_ip("link add c0 type veth peer name c1");
+	net_ip("link set c0 up");
+	net_ip("link set c1 up");
+	send_on("c0", 5);
+	net_ip("link del c0");
+	live_drain(capture, tally_add, &tally);
+	assert_int_equal(tally_of(&tally, "c1"), 5);
+	capture_close(capture);
+}
+
+/* UDP over loopback by sockets, so that frames leave and arrive. */
+static void talk_over_loopback(uint32_t count)
+{
+	struct sockaddr_in address = {.sin_family = AF_INET,
+				      .sin_port = htons(2000)};
+	int to = socket(AF_INET, SOCK_DGRAM, 0);
+	int from = socket(AF_INET, SOCK_DGRAM, 0);
+
+	address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	assert_int_equal(bind(to, (void *)&address, sizeof address), 0);
+	for (uint32_t i = 0; i < count; i++)
+		assert_int_equal(sendto(from, &i, sizeof i, 0, (void *)&address,
+					sizeof address),
+				 sizeof i);
+	close(from);
+	close(to);
+}
+
+static void loopback_frames_are_seen_once(void **state)
+{
+	static const char *const targets[] = {"lo", "any"};
+
+	(void)state;
+	net_ip("link set lo up");
+	for (size_t i = 0; i < 2; i++) {
+		struct capture *capture = live_open(targets[i], AFPACKET());
+		struct tally tally = {.capture = capture};
+		struct capture_counters counters;
+
+		talk_over_loopback(50);
+		assert_int_equal(live_drain(capture, tally_add, &tally), 50);
+		assert_int_equal(tally_of(&tally, "lo"), 50);
+		counters = capture_stats(capture);
+		assert_int_equal(counters.received, 50);
+		assert_int_equal(counters.dropped_kernel, 0);
+		capture_close(capture);
+	}
+}
+
+/* --- filters ---------------------------------------------------------- */
+
+/* A tun device, which has no link layer; what is written arrives on it. */
+static int tun_open(const char *name)
+{
+	struct ifreq request = {.ifr_flags = IFF_TUN | IFF_NO_PI};
+	int fd = open("/dev/net/tun", O_RDWR);
+
+	snprintf(request.ifr_name, sizeof request.ifr_name, "%s", name);
+	if (fd >= 0 && ioctl(fd, TUNSETIFF, &request) == 0)
+		return fd;
+	if (fd >= 0)
+		close(fd);
+	return -1;
+}
+
+struct wanted {
+	const char *filter;
+	struct net_frame frame;
+	uint32_t wanted; /* of two: one plain, one like 'frame' */
+};
+
+static void filters_plain_and_tagged_frames(void **state)
+{
+	static const struct wanted cases[] = {
+		{"udp port 2000", {.tags = {5, 0}}, 1},
+		{"vlan", {.tags = {5, 0}}, 1},
+		{"vlan 5 and udp port 2000", {.tags = {5, 0}}, 1},
+		{"vlan 6", {.tags = {5, 0}}, 0},
+		{"vlan 5 and vlan 6", {.tags = {5, 6}}, 1},
+		{"udp or (vlan and udp)", {.tags = {5, 0}}, 2},
+		{"inbound", {.tags = {5, 0}}, 2},
+		{"outbound", {.tags = {5, 0}}, 0},
+		{"src host 192.0.2.1", {.size = 400}, 2},
+		{"src host 192.0.2.9", {.size = 400}, 0},
+		{"greater 300", {.size = 400}, 1},
+		{"ether src 02:00:00:00:00:01", {.size = 400}, 2},
+	};
+	int sender = net_sender("v0");
+
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		struct capture *capture =
+			live_open(i % 2 ? "any" : "v1",
+				  AFPACKET(.filter = cases[i].filter));
+		struct net_frame frame = cases[i].frame;
+		struct frame frames[4];
+		int got = 0;
+		int count;
+
+		frame.source = plain.source;
+		frame.target = plain.target;
+		frame.target_port = plain.target_port;
+		net_send(sender, &plain, 1);
+		net_send(sender, &frame, 1);
+		while ((count = capture_next(capture, LIVE_WAIT_MS, 4,
+					     frames)) > 0) {
+			for (int k = 0; k < count; k++)
+				got += frames[k].outgoing ==
+				       (strcmp(cases[i].filter, "outbound") ==
+					0);
+			capture_release(capture, frames, count);
+		}
+		if (strcmp(cases[i].filter, "outbound") == 0)
+			got -= i % 2 ? 2 : 0; /* any sees v0 as well */
+		if (got != (int)cases[i].wanted)
+			fail_msg("'%s': %d of %u", cases[i].filter, got,
+				 cases[i].wanted);
+		capture_close(capture);
+	}
+	close(sender);
+}
+
+static void filters_devices_without_a_link_layer(void **state)
+{
+	int tun = tun_open("t0");
+	struct capture *captures[2];
+	uint8_t bytes[2048];
+	size_t size = net_frame_write(&plain, bytes);
+
+	(void)state;
+	if (tun < 0) {
+		print_message("SKIP: no tun device here\n");
+		skip();
+	}
+	net_ip("link set t0 up");
+	captures[0] = live_open("t0", AFPACKET(.filter = "udp port 2000"));
+	captures[1] = live_open("any", AFPACKET(.filter = "udp port 2001"));
+	assert_int_equal(write(tun, bytes + 14, size - 14), size - 14);
+	for (int i = 0; i < 2; i++) {
+		struct frame frame;
+		int count = capture_next(captures[i], 200, 1, &frame);
+
+		assert_int_equal(count, i == 0);
+		if (count) {
+			assert_int_equal(frame.link_type, 101);
+			assert_int_equal(frame.size, size - 14);
+			assert_memory_equal(frame.bytes, bytes + 14, size - 14);
+		}
+		assert_int_equal(capture_stats(captures[i]).filtered, i == 1);
+		capture_close(captures[i]);
+	}
+	close(tun);
+}
+
+/* The kernel's limit for the filters of one socket, of this namespace. */
+static bool filter_limit_set(const char *bytes)
+{
+	int fd = open("/proc/sys/net/core/optmem_max", O_WRONLY);
+	bool done = fd >= 0 && write(fd, bytes, strlen(bytes)) > 0;
+
+	if (fd >= 0)
+		close(fd);
+	return done;
+}
+
+static void a_filter_too_long_for_the_kernel_works_too(void **state)
+{
+	char filter[16384] = "udp port 2000";
+	struct capture *capture;
+	struct net_frame other = plain;
+	int sender = net_sender("v0");
+
+	(void)state;
+	if (!filter_limit_set("2000")) {
+		print_message("SKIP: no net.core.optmem_max of its own here\n");
+		skip();
+	}
+	for (int i = 0; i < 300; i++)
+		sprintf(filter + strlen(filter), " or src host 10.%d.%d.1",
+			i / 256, i % 256);
+	capture = live_open("v1", AFPACKET(.filter = filter));
+	other.target_port = 2001;
+	net_send(sender, &plain, 5);
+	net_send(sender, &other, 6);
+	assert_int_equal(live_drain(capture, NULL, NULL), 5);
+	assert_int_equal(capture_stats(capture).filtered, 6);
+	capture_close(capture);
+	close(sender);
+}
+
+/* --- fanout ----------------------------------------------------------- */
+
+#define MEMBERS 3
+
+static void members_open(const char *target, struct capture **captures)
+{
+	for (uint16_t i = 0; i < MEMBERS; i++)
+		captures[i] = live_open(
+			target, AFPACKET(.worker = i, .worker_count = MEMBERS,
+					 .fanout_group = 4711));
+}
+
+/* Which member gets a frame sent on 'sender'; exactly one does. */
+static int member_of(struct capture *const *captures, int sender,
+		     const struct net_frame *frame)
+{
+	int member = -1;
+
+	net_send(sender, frame, 1);
+	for (int turn = 0; turn < 20 && member < 0; turn++) {
+		for (int i = 0; i < MEMBERS; i++) {
+			struct frame got;
+
+			if (capture_next(captures[i], 5, 1, &got) != 1)
+				continue;
+			assert_int_equal(member, -1);
+			member = i;
+			capture_release(captures[i], &got, 1);
+		}
+	}
+	assert_true(member >= 0);
+	return member;
+}
+
+static void a_flow_and_its_fragments_stay_together(void **state)
+{
+	struct capture *captures[MEMBERS];
+	int senders[2] = {net_sender("v0"), net_sender("v1")};
+	uint32_t by_member[MEMBERS] = {0};
+
+	(void)state;
+	members_open("v1", captures);
+	for (uint32_t flow = 0; flow < 24; flow++) {
+		struct net_frame frame = plain;
+		struct net_frame back;
+		int member;
+
+		frame.source += flow * 7;
+		frame.target += flow << 16;
+		frame.tags[0] = flow % 3 > 0 ? 10 : 0;
+		frame.tags[1] = flow % 3 > 1 ? 20 : 0;
+		back = frame;
+		back.source = frame.target;
+		back.target = frame.source;
+		back.source_port = 99;
+		member = member_of(captures, senders[0], &frame);
+		assert_int_equal(member_of(captures, senders[1], &back),
+				 member);
+		frame.fragment = 0x2000;
+		assert_int_equal(member_of(captures, senders[0], &frame),
+				 member);
+		frame.fragment = 0x0005;
+		assert_int_equal(member_of(captures, senders[0], &frame),
+				 member);
+		by_member[member]++;
+	}
+	for (int i = 0; i < MEMBERS; i++) {
+		assert_true(by_member[i] > 0);
+		capture_close(captures[i]);
+	}
+	close(senders[0]);
+	close(senders[1]);
+}
+
+static void members_together_have_every_frame_once(void **state)
+{
+	enum { FLOWS = 50, EACH = 400 };
+	struct capture *captures[MEMBERS];
+	uint64_t received = 0;
+	uint64_t dropped = 0;
+	int sender = net_sender("v0");
+
+	(void)state;
+	members_open("v1", captures);
+	for (uint32_t i = 0; i < FLOWS; i++) {
+		struct net_frame frame = plain;
+
+		frame.source += i;
+		net_send(sender, &frame, EACH);
+	}
+	for (int i = 0; i < MEMBERS; i++) {
+		struct capture_counters counters;
+
+		live_drain(captures[i], NULL, NULL);
+		counters = capture_stats(captures[i]);
+		assert_true(counters.received > 0);
+		received += counters.received;
+		dropped += counters.dropped_kernel;
+		capture_close(captures[i]);
+	}
+	assert_int_equal(received + dropped, FLOWS * EACH);
+	assert_int_equal(dropped, 0);
+	close(sender);
+}
+
+static void a_group_takes_in_nothing_until_it_is_complete(void **state)
+{
+	struct capture *first;
+	struct capture *second;
+	int sender = net_sender("v0");
+
+	(void)state;
+	first = live_open("v1", AFPACKET(.worker = 0, .worker_count = 2,
+					 .fanout_group = 9));
+	net_send(sender, &plain, 10);
+	assert_int_equal(live_drain(first, NULL, NULL), 0);
+	second = live_open("v1", AFPACKET(.worker = 1, .worker_count = 2,
+					  .fanout_group = 9));
+	net_send(sender, &plain, 10);
+	assert_int_equal(live_drain(first, NULL, NULL) +
+				 live_drain(second, NULL, NULL),
+			 10);
+	capture_close(first);
+	capture_close(second);
+	close(sender);
+}
+
+/* --- super-frames ----------------------------------------------------- */
+
+#define BYTES_SENT (4 << 20)
+
+/* A process with a namespace of its own that takes v1 and what is sent to
+ * it over TCP. */
+static pid_t receiver_start(int ready[2])
+{
+	pid_t pid = fork();
+	struct sockaddr_in address = {.sin_family = AF_INET,
+				      .sin_port = htons(2000)};
+	static char bytes[65536];
+	int listener;
+	int talk;
+
+	if (pid != 0)
+		return pid;
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (!net_enter() || write(ready[1], "n", 1) != 1 ||
+	    read(ready[0], bytes, 1) != 1)
+		_exit(1);
+	if (system("ip link set v1 up && ip addr add 192.0.2.2/24 dev v1"))
+		_exit(1);
+	listener = socket(AF_INET, SOCK_STREAM, 0);
+	if (bind(listener, (void *)&address, sizeof address) ||
+	    listen(listener, 1) || write(ready[1], "l", 1) != 1)
+		_exit(1);
+	talk = accept(listener, NULL, NULL);
+	while (read(talk, bytes, sizeof bytes) > 0)
+		;
+	_exit(0);
+}
+
+static void transfer(void)
+{
+	static char bytes[65536];
+	struct sockaddr_in address = {.sin_family = AF_INET,
+				      .sin_port = htons(2000)};
+	int talk = socket(AF_INET, SOCK_STREAM, 0);
+
+	address.sin_addr.s_addr = htonl(0xc0000202);
+	assert_int_equal(connect(talk, (void *)&address, sizeof address), 0);
+	for (int sent = 0; sent < BYTES_SENT; sent += (int)sizeof bytes)
+		assert_int_equal(send(talk, bytes, sizeof bytes, 0),
+				 sizeof bytes);
+	close(talk);
+}
+
+struct supers {
+	uint32_t supers;
+	uint64_t payload; /* of TCP, that left */
+};
+
+static void supers_add(void *context, const struct frame *frame)
+{
+	struct supers *supers = context;
+	const uint8_t *ip = frame->bytes + 14;
+	uint32_t headers;
+
+	if (!frame->outgoing || frame->bytes[12] != 8 || frame->bytes[13])
+		return;
+	headers = 14 + 20 + (uint32_t)(ip[32] >> 4) * 4;
+	supers->payload += frame->size - headers;
+	assert_int_equal(frame->gso_size > 0, frame->size > 1514);
+	if (!frame->gso_size)
+		return;
+	assert_int_equal(frame->gso_size, 1500 - (headers - 14));
+	supers->supers++;
+}
+
+static void knows_super_frames_and_their_segment_size(void **state)
+{
+	int ready[2];
+	struct supers supers = {0};
+	struct capture *capture;
+	char byte;
+	pid_t pid;
+
+	(void)state;
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, ready), 0);
+	pid = receiver_start((int[2]){ready[0], ready[0]});
+	assert_int_equal(read(ready[1], &byte, 1), 1);
+	net_ip("link set v1 netns %d", (int)pid);
+	net_ip("addr add 192.0.2.1/24 dev v0");
+	assert_int_equal(write(ready[1], "v", 1), 1);
+	assert_int_equal(read(ready[1], &byte, 1), 1);
+	capture = live_open("v0", AFPACKET());
+	transfer();
+	live_drain(capture, supers_add, &supers);
+	assert_int_equal(supers.payload, BYTES_SENT);
+	assert_true(supers.supers > 0);
+	capture_close(capture);
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	close(ready[0]);
+	close(ready[1]);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup(any_sees_interfaces_that_come_later,
+				       enter),
+		cmocka_unit_test_setup(any_tells_a_number_from_its_next_owner,
+				       enter),
+		cmocka_unit_test_setup(any_names_an_interface_that_is_gone,
+				       enter),
+		cmocka_unit_test_setup(loopback_frames_are_seen_once, enter),
+		cmocka_unit_test_setup(filters_plain_and_tagged_frames, enter),
+		cmocka_unit_test_setup(filters_devices_without_a_link_layer,
+				       enter),
+		cmocka_unit_test_setup(
+			a_filter_too_long_for_the_kernel_works_too, enter),
+		cmocka_unit_test_setup(a_flow_and_its_fragments_stay_together,
+				       enter),
+		cmocka_unit_test_setup(members_together_have_every_frame_once,
+				       enter),
+		cmocka_unit_test_setup(
+			a_group_takes_in_nothing_until_it_is_complete, enter),
+		cmocka_unit_test_setup(
+			knows_super_frames_and_their_segment_size, enter),
+	};
+
+	if (!net_enter()) {
+		printf("1..0 # SKIP no network namespaces here: run as root\n");
+		return 0;
+	}
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
