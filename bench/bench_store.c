@@ -58,7 +58,7 @@ static struct flow_record record_of(uint64_t seq, int64_t later_ns)
 static void give_up(const struct fault *fault)
 {
 	(void)fprintf(stderr, "%s\n", fault->text);
-	exit(1);
+	_exit(1);
 }
 
 static void write_all(struct store *store, uint64_t rows, uint64_t batch,
@@ -120,8 +120,8 @@ int main(int argc, char **argv)
 					.version = "0",
 					.epoch = 1,
 					.keep_age_ns = 1};
-	struct store *store;
-	struct fault fault;
+	struct store *store = NULL;
+	struct fault fault = {"BATCH must be above 0"};
 
 	options.pending_count = (uint32_t)batch;
 	(void)unlink(options.path);

@@ -7,7 +7,7 @@
 
 #include <time.h>
 
-#define SLICE_NS       INT64_C(15000000)
+#define SLICE_NS       INT64_C(10000000)
 #define SLICE_ROWS_MIN 32
 #define SLICE_ROWS_MAX 16384
 #define SLICE_PAGES    "512"

@@ -23,9 +23,10 @@ static const char schema_tables[] =
 	" rx_errors INTEGER, tx_packets INTEGER, tx_bytes INTEGER,"
 	" tx_dropped INTEGER, tx_errors INTEGER,"
 	" PRIMARY KEY (at_ns, probe, name)) WITHOUT ROWID;"
+	/* No NOT NULL: a constraint that may abort makes SQLite journal each
+	 * INSERT OR REPLACE by itself. */
 	"CREATE TABLE flows("
-	" id INTEGER PRIMARY KEY, probe TEXT NOT NULL,"
-	" epoch INTEGER NOT NULL, seq INTEGER NOT NULL);";
+	" id INTEGER PRIMARY KEY, probe TEXT, epoch INTEGER, seq INTEGER);";
 
 static const char *const statement_texts[STATEMENT_COUNT] = {
 	[STATEMENT_BEGIN] = "BEGIN IMMEDIATE",

@@ -51,7 +51,8 @@ static void stores_every_field_as_people_read_it(void **state)
 		    "probe-1 1700000000000000000 6 2001:db8::1 1");
 	assert_read("SELECT outer_src_ip FROM flows WHERE seq = 6", NULL);
 	assert_read("SELECT interface FROM flows WHERE seq = 6", NULL);
-	assert_read("SELECT end_reason FROM flows WHERE seq = 6", "idle");
+	assert_read("SELECT end_reason FROM flows WHERE seq = 6",
+		    flow_end_words[FLOW_END_IDLE]);
 	assert_read("SELECT group_concat(DISTINCT typeof(bytes) || "
 		    "typeof(src_ip) || typeof(flow_id) || typeof(end_ns)) "
 		    "FROM flows",

@@ -108,7 +108,7 @@ static void has_every_commit_after_kill_at_any_moment(void **state)
 			assert_has(EPOCH + i, reported[i]);
 	}
 	assert_true(read_integer("SELECT count(*) FROM flows") >
-		    ROUNDS * BATCH);
+		    (int64_t)ROUNDS * BATCH);
 }
 
 #define TEST(name) \

@@ -75,7 +75,7 @@ static int mode_of(const char *path)
 	struct stat st;
 
 	assert_int_equal(stat(path, &st), 0);
-	return st.st_mode & 07777;
+	return (int)(st.st_mode & 07777);
 }
 
 static void creates_folders_and_file_for_the_group_to_read(void **state)

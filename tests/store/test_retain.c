@@ -47,7 +47,7 @@ static void removes_what_is_older_than_its_age(void **state)
 
 	(void)state;
 	for (int i = 0; i < 10; i++) {
-		sample.at = at(i * 1000000);
+		sample.at = at(INT64_C(1000000) * i);
 		assert_int_equal(store_interface(store, &sample), 0);
 	}
 	fill(store, 0, 10000);

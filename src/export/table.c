@@ -1,0 +1,348 @@
+/* A table for people.
+ *
+ * The first rows are held back to learn how wide the columns are; then rows
+ * pass as they come.  Columns that do not fit the width are left out from
+ * the right.  A later, wider value widens its column while there is width
+ * left; else a text is cut and a number, which must stay true, sticks out. */
+#include "export/export_private.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define SAMPLE_ROWS 256
+#define GAP         2
+
+struct column {
+	const struct field_row *row;
+	const struct field_row *port; /* shown with it, or NULL */
+	enum cell_kind kind;
+	int width;
+	char title[CELL_SIZE];
+};
+
+struct export_table {
+	struct column *columns;
+	size_t column_count;      /* all, then those that fit */
+	int width;                /* of a line at most, 0: any */
+	char (*cells)[CELL_SIZE]; /* of SAMPLE_ROWS rows, then of one */
+	size_t cell_rows;
+	bool settled; /* widths are known, the head is out */
+	bool dated;   /* times with their date: there are several days */
+	char *line;
+};
+
+static const struct field_row *row_find(const struct field_table *fields,
+					const char *name)
+{
+	for (size_t i = 0; i < fields->count; i++) {
+		if (strcmp(fields->rows[i].name, name) == 0)
+			return &fields->rows[i];
+	}
+	return NULL;
+}
+
+/* "src_ip" and "src_port": an endpoint. */
+static bool endpoint(const struct field_row *address,
+		     const struct field_row *port)
+{
+	const char *underscore = strrchr(address->name, '_');
+	size_t length = underscore ? (size_t)(underscore - address->name) : 0;
+
+	return address->type == FIELD_ADDRESS && port->type == FIELD_U16 &&
+	       underscore && strncmp(address->name, port->name, length) == 0 &&
+	       strcmp(port->name + length, "_port") == 0;
+}
+
+/* What a head leaves out: the values say it. */
+static const char *title_suffix(const struct column *column)
+{
+	if (column->port)
+		return "_ip";
+	if (column->kind == CELL_TIME || column->kind == CELL_DURATION)
+		return "_ns";
+	return "";
+}
+
+/* "rev_bytes": "REV BYTES". */
+static void title_make(struct column *column)
+{
+	const char *name = column->row->name, *suffix = title_suffix(column);
+	size_t length = strnlen(name, CELL_SIZE - 1), cut = strlen(suffix);
+
+	if (length > cut && strncmp(name + length - cut, suffix, cut) == 0)
+		length -= cut;
+	for (size_t i = 0; i < length; i++) {
+		int c = name[i] == '_' ? ' ' : (toupper)((uint8_t)name[i]);
+
+		column->title[i] = (char)c;
+	}
+	column->title[length] = '\0';
+}
+
+static void column_add(struct export_table *table, const struct field_row *row)
+{
+	struct column *last = table->columns + table->column_count - 1;
+	struct column *column = last + 1;
+
+	if (table->column_count > 0 && !last->port &&
+	    endpoint(last->row, row)) {
+		last->port = row;
+		last->kind = CELL_ENDPOINT;
+		title_make(last);
+		return;
+	}
+	column->row = row;
+	column->kind = cell_kind_of(row);
+	title_make(column);
+	table->column_count++;
+}
+
+static int columns_choose(struct export_table *table,
+			  const struct field_table *fields,
+			  const char *const *columns)
+{
+	for (size_t i = 0; columns && columns[i]; i++) {
+		const struct field_row *row = row_find(fields, columns[i]);
+
+		if (!row)
+			return -EINVAL;
+		column_add(table, row);
+	}
+	for (size_t i = 0; !columns && i < fields->count; i++) {
+		if (fields->rows[i].use == FIELD_SHOWN)
+			column_add(table, &fields->rows[i]);
+	}
+	return 0;
+}
+
+static size_t columns_count_max(const struct field_table *fields,
+				const char *const *columns)
+{
+	size_t count = 0;
+
+	while (columns && columns[count])
+		count++;
+	return columns ? count : fields->count;
+}
+
+int table_create(const struct field_table *fields, const char *const *columns,
+		 int width, struct export_table **ret_table)
+{
+	struct export_table *table = calloc(1, sizeof *table);
+	size_t count = columns_count_max(fields, columns) + 1;
+	int rc = -ENOMEM;
+
+	if (!table)
+		return rc;
+	table->width = width;
+	table->columns = calloc(count, sizeof *table->columns);
+	table->cells = calloc(count * SAMPLE_ROWS, sizeof *table->cells);
+	table->line = calloc(count, (size_t)2 * CELL_SIZE);
+	if (table->columns && table->cells && table->line)
+		rc = columns_choose(table, fields, columns);
+	if (rc < 0) {
+		table_destroy(table);
+		return rc;
+	}
+	*ret_table = table;
+	return 0;
+}
+
+void table_destroy(struct export_table *table)
+{
+	if (!table)
+		return;
+	free(table->columns);
+	free(table->cells);
+	free(table->line);
+	free(table);
+}
+
+/* Characters, not bytes. */
+static int text_width(const char *text)
+{
+	int width = 0;
+
+	for (; *text; text++)
+		width += ((unsigned char)*text & 0xc0) != 0x80;
+	return width;
+}
+
+static const char *cell_shown(const struct export_table *table,
+			      const struct column *column, const char *cell)
+{
+	bool dated = column->kind != CELL_TIME || table->dated ||
+		     strlen(cell) < CELL_DATE_SIZE;
+
+	return dated ? cell : cell + CELL_DATE_SIZE;
+}
+
+static int line_width(const struct export_table *table)
+{
+	int width = 0;
+
+	for (size_t i = 0; i < table->column_count; i++)
+		width += table->columns[i].width + (i > 0 ? GAP : 0);
+	return width;
+}
+
+/* The first 'width' characters, the last of them a mark. */
+static char *put_cut(char *to, const char *text, int width)
+{
+	for (int done = 0; *text; text++) {
+		if (((unsigned char)*text & 0xc0) != 0x80 && ++done == width)
+			break;
+		*to++ = *text;
+	}
+	return stpcpy(to, "\xe2\x80\xa6");
+}
+
+static char *put_blanks(char *to, int count)
+{
+	while (count-- > 0)
+		*to++ = ' ';
+	return to;
+}
+
+static char *put_cell(char *to, const struct column *column, const char *text,
+		      bool last)
+{
+	int width = text_width(text);
+
+	if (cell_is_number(column->kind))
+		to = put_blanks(to, column->width - width);
+	else if (width > column->width)
+		return put_cut(to, text, column->width);
+	to = stpcpy(to, text);
+	if (!cell_is_number(column->kind) && !last)
+		to = put_blanks(to, column->width - width);
+	return to;
+}
+
+/* One line of cells; 'cells' NULL: the head. */
+static int line_emit(struct export_text *text, char (*cells)[CELL_SIZE])
+{
+	struct export_table *table = text->table;
+	char *to = table->line;
+
+	for (size_t i = 0; i < table->column_count; i++) {
+		const struct column *column = &table->columns[i];
+		const char *cell = cells ? cell_shown(table, column, cells[i])
+					 : column->title;
+
+		if (i > 0)
+			to = put_blanks(to, GAP);
+		to = put_cell(to, column, cell, i + 1 == table->column_count);
+	}
+	*to++ = '\n';
+	return text_append(text, table->line, (size_t)(to - table->line));
+}
+
+static char (*cells_row(const struct export_table *table,
+			size_t row))[CELL_SIZE]
+{
+	return table->cells + row * table->column_count;
+}
+
+/* Whether the sample has times of several days. */
+static bool days_differ(const struct export_table *table)
+{
+	const char *day = NULL;
+
+	for (size_t i = 0; i < table->cell_rows * table->column_count; i++) {
+		const char *cell = table->cells[i];
+
+		if (table->columns[i % table->column_count].kind != CELL_TIME ||
+		    strlen(cell) < CELL_DATE_SIZE)
+			continue;
+		if (day && memcmp(day, cell, CELL_DATE_SIZE) != 0)
+			return true;
+		day = cell;
+	}
+	return false;
+}
+
+static void widths_learn(struct export_table *table)
+{
+	table->dated = days_differ(table);
+	for (size_t i = 0; i < table->column_count; i++) {
+		struct column *column = &table->columns[i];
+
+		column->width = text_width(column->title);
+		for (size_t row = 0; row < table->cell_rows; row++) {
+			int width = text_width(cell_shown(
+				table, column, cells_row(table, row)[i]));
+
+			if (width > column->width)
+				column->width = width;
+		}
+	}
+}
+
+/* Writes the head and the sample.  From here on columns may be fewer than
+ * cells of a row in the sample, so the count is cut last. */
+static int settle(struct export_text *text)
+{
+	struct export_table *table = text->table;
+	size_t stride = table->column_count;
+	int rc;
+
+	widths_learn(table);
+	while (table->width > 0 && table->column_count > 1 &&
+	       line_width(table) > table->width)
+		table->column_count--;
+	table->settled = true;
+	rc = line_emit(text, NULL);
+	for (size_t row = 0; row < table->cell_rows && rc == 0; row++)
+		rc = line_emit(text, table->cells + row * stride);
+	table->cell_rows = 0;
+	return rc;
+}
+
+static void widths_grow(struct export_table *table)
+{
+	int room = table->width > 0 ? table->width - line_width(table)
+				    : CELL_SIZE * (int)table->column_count;
+
+	for (size_t i = 0; i < table->column_count; i++) {
+		struct column *column = &table->columns[i];
+		int more =
+			text_width(cell_shown(table, column, table->cells[i])) -
+			column->width;
+
+		if (more <= 0 || more > room)
+			continue;
+		column->width += more;
+		room -= more;
+	}
+}
+
+static int table_record(struct export_text *text, const void *record)
+{
+	struct export_table *table = text->table;
+	char(*cells)[CELL_SIZE] = cells_row(table, table->cell_rows);
+
+	for (size_t i = 0; i < table->column_count; i++) {
+		const struct column *column = &table->columns[i];
+
+		cell_write(column->kind, column->row, column->port, record,
+			   cells[i]);
+	}
+	if (table->settled) {
+		widths_grow(table);
+		return line_emit(text, cells);
+	}
+	if (++table->cell_rows == SAMPLE_ROWS)
+		return settle(text);
+	return 0;
+}
+
+static int table_flush(struct export_text *text)
+{
+	return text->table->settled ? 0 : settle(text);
+}
+
+const struct export_ops export_table_ops = {.record = table_record,
+					    .flush = table_flush};
