@@ -59,6 +59,9 @@ struct option_row {
 	const char *preset_note;  /* what "not given" means, for people */
 	const char *placeholder;  /* "SIZE"; NULL: by the type */
 	const char *help;         /* one line, no full stop */
+	/* Of a text: whether its content will do; NULL: all does.  Returns 0
+	 * or a code with what is wrong, which the name is put before. */
+	int (*check)(const char *text, struct fault *ret_fault);
 };
 
 struct option_group {

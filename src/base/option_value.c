@@ -173,6 +173,9 @@ static int word_set(const struct option_row *row, const char *label,
 static int text_check(const struct option_row *row, const char *label,
 		      const char *text, struct fault *ret_fault)
 {
+	struct fault fault;
+	int rc;
+
 	if (row->min > 0 && !*text)
 		return fault_set(ret_fault, -EINVAL, "%s: may not be empty",
 				 label);
@@ -181,6 +184,10 @@ static int text_check(const struct option_row *row, const char *label,
 				 "%s: '%.40s...' is longer than %" PRId64
 				 " bytes",
 				 label, text, row->max);
+	rc = row->check ? row->check(text, &fault) : 0;
+	if (rc < 0)
+		return fault_set(ret_fault, rc, "%s: %.200s", label,
+				 fault.text);
 	return 0;
 }
 

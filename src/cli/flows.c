@@ -184,8 +184,8 @@ static void flows_drain(struct flows *flows)
 
 	flows->started = mono_now();
 	while ((count = engine_collect(flows->engine, COLLECT_MS)) != ERR_END) {
-		if (count > 0 && flows->live)
-			fflush(stdout);
+		if (count == 0 && flows->live && flows->output_rc == 0)
+			flows->output_rc = export_text_flush(flows->text);
 		if (duration_over(flows))
 			engine_stop(flows->engine);
 		progress_step(&flows->progress, flows->engine);

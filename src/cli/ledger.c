@@ -90,7 +90,8 @@ void ledger_print(const struct engine_ledger *ledger, const struct store *store,
 			text_thousands(ledger->live, number));
 	if (!engine_ledger_sound(ledger, &fault))
 		fprintf(to, "The sums do NOT add up: %s.\n", fault.text);
-	else if (store && kept.given != kept.stored + kept.pending + kept.lost)
+	else if (store && kept.given != kept.stored + kept.pending + kept.merged +
+				       kept.late + kept.lost)
 		fprintf(to, "The sums do NOT add up: the store's given are "
 			    "not its stored, pending and lost.\n");
 	else

@@ -12,11 +12,32 @@ static const char *const stamp_words[] = {
 	NULL,
 };
 
+/* A file's filter is compiled before the file is read, for whatever link
+ * types there are: what fails for this one fails for every capture. */
+static int filter_check(const char *text, struct fault *ret_fault)
+{
+	struct capture_options options = {
+		.backend = "file", .target = "/dev/null", .filter = text};
+	struct capture *capture;
+	struct fault fault = {""};
+	int rc = capture_open(&options, &capture, &fault);
+
+	if (rc == 0)
+		capture_close(capture);
+	if (rc != ERR_FILTER)
+		return 0;
+	return fault_set(ret_fault, rc, "%s",
+			 fault.text + (strncmp(fault.text, "filter ", 7) == 0
+					       ? 7
+					       : 0));
+}
+
 const struct option_row capture_rows[CAPTURE_ROWS_COUNT] = {
 	{.name = "filter",
 	 .type = OPTION_TEXT,
 	 .offset = offsetof(struct meter_options, filter),
 	 .max = 65535,
+	 .check = filter_check,
 	 .preset_note = "everything",
 	 .placeholder = "EXPRESSION",
 	 .help = "take in what matches, see pcap-filter(7)"},
