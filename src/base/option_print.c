@@ -28,7 +28,13 @@ static bool group_has(const struct option_group *group,
 	return false;
 }
 
-/* "help text (64M to 2G, preset 256M)". */
+/* On the command line, a bool that is on is named by what turns it off. */
+static bool row_negated(const struct option_row *row)
+{
+	return row->type == OPTION_BOOL && row->preset && row_on_line(row);
+}
+
+/* "help text (64M to 2G; default 256M)". */
 static void help_text(const struct option_row *row, char *buffer, size_t size)
 {
 	char range[128], preset[128];
@@ -44,6 +50,14 @@ static void help_text(const struct option_row *row, char *buffer, size_t size)
 		snprintf(buffer + used, size - used, " (%s%s%s%s)", range,
 			 *range && *preset ? "; " : "",
 			 *preset ? "default " : "", preset);
+}
+
+static void line_text(const struct option_row *row, char *buffer, size_t size)
+{
+	if (row_negated(row))
+		snprintf(buffer, size, "without %s", row->help);
+	else
+		help_text(row, buffer, size);
 }
 
 /* Words up to the column, the next lines indented. */
@@ -72,10 +86,10 @@ static void row_help_print(const struct option_row *row, FILE *to)
 	int size;
 
 	size = snprintf(left, sizeof left, "%s%s%s",
-			row->type == OPTION_BOOL && row->preset ? "no-" : "",
+			row_negated(row) ? "no-" : "",
 			row->name, *placeholder ? " " : "");
 	snprintf(left + size, sizeof left - (size_t)size, "%s", placeholder);
-	help_text(row, text, sizeof text);
+	line_text(row, text, sizeof text);
 	if (row->letter)
 		size = fprintf(to, "  -%c, --%s", row->letter, left);
 	else
@@ -123,7 +137,7 @@ static void row_man_print(const struct option_row *row, FILE *to)
 		if (row->letter)
 			fprintf(to, "\\fB\\-%c\\fR, ", row->letter);
 		fputs("\\fB\\-\\-", to);
-		if (row->type == OPTION_BOOL && row->preset)
+		if (row_negated(row))
 			fputs("no\\-", to);
 	} else {
 		fputs("\\fB", to);
@@ -135,7 +149,7 @@ static void row_man_print(const struct option_row *row, FILE *to)
 		roff_print(to, placeholder);
 		fputs("\\fR", to);
 	}
-	help_text(row, text, sizeof text);
+	line_text(row, text, sizeof text);
 	fputc('\n', to);
 	roff_print(to, text);
 	fputs(".\n", to);

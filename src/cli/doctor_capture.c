@@ -269,7 +269,7 @@ static int card_ask(int fd, const char *name, struct ethtool_ts_info *ret_info)
 	struct ifreq request = {.ifr_data = (char *)ret_info};
 
 	*ret_info = (struct ethtool_ts_info){.cmd = ETHTOOL_GET_TS_INFO};
-	snprintf(request.ifr_name, sizeof request.ifr_name, "%s", name);
+	snprintf(request.ifr_name, sizeof request.ifr_name, "%.15s", name);
 	return ioctl(fd, SIOCETHTOOL, &request) < 0 ? -errno : 0;
 }
 
@@ -318,16 +318,13 @@ void interfaces_check(struct doctor *doctor)
 			    err_sentence(count));
 	for (int i = 0; i < count && i < INTERFACES; i++) {
 		bool known = packet_link_known(infos[i].link_type);
-		struct finding *finding = finding_add(
-			doctor, infos[i].name,
-			known && infos[i].up ? FINDING_OK : FINDING_WARN,
-			"%s, link type %u%s%s", infos[i].up ? "up" : "down",
-			infos[i].link_type,
-			infos[i].link_type == 1 ? " (Ethernet)" : "",
-			known ? "" : ", which is counted but not decoded");
 
-		if (!infos[i].up)
-			finding_remedy(finding, "ip link set %s up",
-				       infos[i].name);
+		finding_add(doctor, infos[i].name,
+			    known ? FINDING_OK : FINDING_WARN,
+			    "%s, link type %u%s%s",
+			    infos[i].up ? "up" : "down", infos[i].link_type,
+			    infos[i].link_type == 1 ? " (Ethernet)" : "",
+			    known ? ""
+				  : ", which is counted but not decoded");
 	}
 }

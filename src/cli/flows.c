@@ -66,7 +66,7 @@ static const struct option_row flows_rows[] = {
 	 .type = OPTION_BOOL,
 	 .preset = 1,
 	 .offset = offsetof(struct flows_options, progress),
-	 .help = "how far long files are read, on a terminal"},
+	 .help = "the progress of long files on a terminal"},
 };
 
 static const struct option_group flows_groups[] = {

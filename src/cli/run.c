@@ -199,6 +199,8 @@ static void run_loop(struct run *run)
 	run->interval_ns = run->tui ? VIEW_NS : FIRST_NS;
 	run->newest.ns = INT64_MIN;
 	status_interfaces_sample(&run->status, run->status.now);
+	if (run->store)
+		interfaces_keep(run, wall_now());
 	if (run->tui)
 		tui_update(run->tui, &run->status, run->top);
 	while ((collected = engine_collect(run->engine, COLLECT_MS)) != ERR_END)
