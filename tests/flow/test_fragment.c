@@ -8,6 +8,7 @@
 #define T     (INT64_C(1700000000) * S)
 #define FIRST (PACKET_FRAGMENT | PACKET_FRAGMENT_FIRST)
 #define MID   PACKET_FRAGMENT
+#define WHOLE (FIRST | PACKET_FRAGMENT_LAST)
 #define LAST  (PACKET_FRAGMENT | PACKET_FRAGMENT_LAST)
 
 struct piece {
@@ -55,7 +56,7 @@ static const struct {
 	 {{FIRST, 1, 0}, {FIRST, 1, 20}, {LAST, 1, 40}},
 	 3,
 	 0},
-	{"one that is whole", {{FIRST | LAST, 1, 0}, {MID, 1, 0}}, 1, 1},
+	{"one that is whole", {{WHOLE, 1, 0}, {MID, 1, 0}}, 1, 1},
 };
 
 static void finds_the_flow_of_every_fragment(void **state)
