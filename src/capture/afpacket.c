@@ -385,7 +385,7 @@ static void interface_count(struct afpacket *a)
 
 	if (a->member.number || a->ifindex < 0)
 		return;
-	if (a->any && !a->capture.stopped &&
+	if (a->any && !a->capture.quiesced &&
 	    mono_ns_between(a->lost_at, now) < NS_PER_S)
 		return; /* thousands of interfaces take a while */
 	a->lost_at = now;

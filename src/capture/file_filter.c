@@ -108,7 +108,8 @@ bool filter_add(struct filter *filter, uint16_t link_type)
 	program->link_type = link_type;
 	program->refused =
 		filter_compile(filter->text, filter_dlt(link_type),
-			       &program->program, &filter->fault) < 0;
+			       &program->program,
+			       filter->refused ? NULL : &filter->fault) < 0;
 	filter->refused += program->refused;
 	return !program->refused;
 }

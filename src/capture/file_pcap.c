@@ -95,8 +95,8 @@ static __attribute__((cold)) void record_stop(struct file_capture *file,
 		  captured_size, FILE_FRAME_SIZE_MAX);
 }
 
-/* The loop that all speed depends on, made anew for each kind of file:
- * 'format' and 'odd' are constants where it is inlined. */
+/* The loop that all speed depends on, made anew for each kind of file: where
+ * it is inlined, 'format' is a constant. */
 static inline __attribute__((always_inline)) int
 pcap_take(struct file_capture *file, int count_max, struct frame *ret_frames,
 	  const struct pcap_format *format)

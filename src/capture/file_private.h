@@ -27,7 +27,9 @@
 /* A chunk holds any record with its header, after a read's alignment. */
 #define FILE_CHUNK_SIZE (UINT32_C(1) << 20)
 
-/* One read(): small enough that it is still in the cache when parsed. */
+/* One read(): small enough that it is still in the cache when parsed.  (A
+ * mapped file would save the copy, but one that another process cuts short
+ * would kill this one.) */
 #define FILE_READ_SIZE (UINT32_C(128) << 10)
 
 /* How far ahead of the parser bytes are called into the first-level cache:
@@ -125,9 +127,9 @@ struct window {
 int window_init(struct window *window, uint64_t ring_size);
 void window_fini(struct window *window);
 
-/* Reads more, so that [at, end) grows; 'need' is what it should reach, up
- * to FILE_BLOCK_SIZE_MAX, and is a wish: the caller looks again.  Returns as
- * stream_read(), and 0 also while every chunk is held. */
+/* Reads more, so that [at, end) grows; 'need' is what it should reach, more
+ * than it is and up to FILE_BLOCK_SIZE_MAX; a wish: the caller looks again.
+ * Returns as stream_read(), and 0 also while every chunk is held. */
 ssize_t window_fill(struct window *window, struct stream *stream, size_t need,
 		    int64_t deadline_ns);
 

@@ -93,6 +93,10 @@ int engine_create(const struct engine_options *options,
  * Returns 0 or ERR_STATE. */
 int engine_meter(struct engine *engine, const struct flow_options *flow);
 
+/* This session's start, ns since 1970: the epoch of the first worker's
+ * records; the n-th worker's (from 0) is n more. */
+uint64_t engine_epoch(const struct engine *engine);
+
 /* Takes the flow tables' memory and starts the workers.  Returns 0,
  * ERR_STATE, -EINVAL (a flow option out of range), -ENOMEM or another
  * negative errno. */

@@ -35,8 +35,8 @@ struct maker {
 
 static UNUSED void put(struct maker *m, const void *bytes, size_t size)
 {
-	if (m->size + size > m->room) {
-		m->room = (m->size + size) * 2;
+	if (!m->bytes || m->size + size > m->room) {
+		m->room = (m->size + size) * 2 + 64;
 		m->bytes = realloc(m->bytes, m->room);
 		assert_non_null(m->bytes);
 	}
@@ -207,6 +207,28 @@ static UNUSED void put_simple(struct maker *m, uint32_t captured_size,
 	put32(m, size);
 	put_fill(m, ++m->frames, captured_size);
 	block_close(m);
+}
+
+/* 'count' Ethernet frames of UDP, to ports 1 to 'count'. */
+static UNUSED struct maker udp_file(int count)
+{
+	static const uint8_t frame[60] = {
+		2,    0, 0,   0,  0, 2, 2, 0, 0,  0,  0, 1, 8,   0,
+		0x45, 0, 0,   46, 0, 0, 0, 0, 64, 17, 0, 0, 192, 0,
+		2,    1, 192, 0,  2, 2, 0, 9, 0,  0,  0, 26};
+	struct maker m = {0};
+
+	put_pcap(&m, 0xa1b23c4d, 4, 1);
+	for (int i = 1; i <= count; i++) {
+		size_t at;
+
+		put_record(&m, 1, (uint32_t)i, sizeof frame, sizeof frame);
+		at = m.size - sizeof frame;
+		memcpy(m.bytes + at, frame, sizeof frame);
+		m.bytes[at + 36] = (uint8_t)(i >> 8);
+		m.bytes[at + 37] = (uint8_t)i;
+	}
+	return m;
 }
 
 static char make_folder[] = "/tmp/sonde-test-XXXXXX";

@@ -132,11 +132,9 @@ static void reads_every_resolution(void **state)
 static void has_no_time_where_none_fits(void **state)
 {
 	static const struct {
-		int resolution;
-		int64_t offset_s;
+		int64_t resolution, offset_s;
 		uint64_t ticks;
-		enum stamp_source source;
-		int64_t ns;
+		int64_t source, ns;
 	} cases[] = {
 		{9, 0, INT64_MAX, STAMP_FILE, INT64_MAX},
 		{9, 0, (uint64_t)INT64_MAX + 1, STAMP_NONE, 0},
@@ -159,7 +157,8 @@ static void has_no_time_where_none_fits(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-		struct make_interface made = {1, 0, NULL, cases[i].resolution,
+		struct make_interface made = {1, 0, NULL,
+					      (int)cases[i].resolution,
 					      cases[i].offset_s};
 		struct maker m = {0};
 		struct reading got;

@@ -65,8 +65,8 @@ static const struct golden golden[] = {
 						"00000000",
 	 .verdict = VERDICT_TRANSPORT_HEADER},
 	{"IPv4 with options", 1,
-	 ETH("0800") "46000024000100004011000"
-		     "0c0000201c0000202"
+	 ETH("0800") "460000240001000040110000"
+		     "c0000201c0000202"
 		     "94040000" UDP,
 	 IS4(17, 50000, 53, 36), AT(38, 46, 4)},
 	{"UDP, size beyond the packet", 1,
@@ -236,16 +236,16 @@ static const struct golden golden[] = {
 	{"IPv6, size beyond the frame", 1, ETH("86dd") IP6("05dc", "06") TCP,
 	 IS6(6, 50000, 443, 64), AT(54, 74, 4), .flags = TCP_FLAGS},
 	{"IPv4, header of 16", 1,
-	 ETH("0800") "4400002000010000401100000000201c0000202"
-		     "00" UDP,
+	 ETH("0800") "44000020000100004011"
+		     "0000c0000201c0000202" UDP,
 	 .verdict = VERDICT_IP_HEADER},
 	{"IPv4, header above the size", 1,
-	 ETH("0800") "4800001c00010000401100000000201c0000202"
-		     "00" UDP,
+	 ETH("0800") "4800001c000100004011"
+		     "0000c0000201c0000202" UDP,
 	 .verdict = VERDICT_IP_HEADER},
 	{"IP version 5", 1,
-	 ETH("0800") "5500002000010000401100000000201c0000202"
-		     "00" UDP,
+	 ETH("0800") "55000020000100004011"
+		     "0000c0000201c0000202" UDP,
 	 .verdict = VERDICT_IP_VERSION},
 	{"nothing behind Ethernet", 1, ETH("0800"),
 	 .verdict = VERDICT_IP_TRUNCATED},

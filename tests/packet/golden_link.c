@@ -37,6 +37,9 @@ static const struct golden golden[] = {
 		     "0800" UDP4,
 	 IS_UDP4(134), .vlan = 42, .vlan_outer = 42},
 	{"802.1ah", 1, ETH("88e7") "00001234" ETH("0800") UDP4, IS_UDP4(32)},
+	{"FabricPath", 1, ETH("8903") "0060" ETH("0800") UDP4, IS_UDP4(30)},
+	{"network service header", 1, ETH("894f") "0fc2020200000aff" UDP6,
+	 IS_UDP6(22)},
 	{"a tag around LLC", 1,
 	 ETH("8100") "002a0026"
 		     "424203000000000000",

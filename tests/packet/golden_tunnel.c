@@ -58,6 +58,11 @@ static const struct golden golden[] = {
 	{"GRE over IPv6", 1,
 	 ETH("86dd") IP6("0024", "2f") "00000800" INNER_PACKET,
 	 IS_INNER4(58, OUTER6), .tunnel = TUNNEL_GRE},
+	{"GRE, WCCP redirection", 1,
+	 GRE("003c", "0000", "883e") "00010000" INNER_PACKET,
+	 IS_INNER4(42, OUTER4), .tunnel = TUNNEL_GRE},
+	{"GRE, WCCP version 1", 1, GRE("0038", "0000", "883e") INNER_PACKET,
+	 IS_INNER4(38, OUTER4), .tunnel = TUNNEL_GRE},
 	{"GRE, checksum, key and sequence", 1,
 	 GRE("0044", "b000", "0800") "00000000"
 				     "00000007"
@@ -149,7 +154,24 @@ static const struct golden golden[] = {
 	{"VXLAN-GPE, Ethernet", 1,
 	 IN_UDP("0052", "12b6", "003e") "0c00000300002a00" INNER_FRAME,
 	 IS_INNER4(64, OUTER4), .tunnel = TUNNEL_VXLAN, .network = 42},
-	{"VXLAN-GPE, service header", 1,
+	{"VXLAN-GPE, service header, IPv4", 1,
+	 IN_UDP("004c", "12b6", "0038") "0c00000400002a00"
+					"0fc2020100000aff" INNER_PACKET,
+	 IS_INNER4(58, OUTER4), .tunnel = TUNNEL_VXLAN, .network = 42},
+	{"Geneve, super-frame, sizes 0", 1,
+	 ETH("86dd") IP6("0000", "11") "c35017c100000000"
+				       "0000655800002a00"
+				       "02000000000a"
+				       "02000000000b"
+				       "0800" INNER_IP4("0000",
+							"11") "1389138a00000000"
+							      "01020304",
+	 .size = 14 + 56 + 22 + 80000, .ends = INNER4, .protocol = 17,
+	 .port = {5001, 5002}, .ip_bytes = 80008, .payload_bytes = 79980,
+	 .ip_offset = 84, .transport_offset = 104, .payload_offset = 112,
+	 .flags = PACKET_IP_SIZE_ZERO | PACKET_CUT, .outer = OUTER6,
+	 .tunnel = TUNNEL_GENEVE, .network = 42},
+	{"VXLAN-GPE, service header damaged", 1,
 	 IN_UDP("0052", "12b6", "003e") "0c00000400002a00" INNER_FRAME,
 	 IS_OUTER(17, 50000, 4790, 82, 54)},
 	{"Geneve", 1,

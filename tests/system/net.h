@@ -15,6 +15,9 @@
  * is not permitted. */
 bool net_enter(void);
 
+/* Runs a command line; whether it went well. */
+bool net_run(const char *command);
+
 /* Runs 'ip ...' (printf's rules); fails the test if it fails. */
 void net_ip(const char *format, ...) __attribute__((format(printf, 1, 2)));
 

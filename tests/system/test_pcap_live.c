@@ -165,7 +165,7 @@ static void after_a_stop_gives_out_the_rest_and_ends(void **state)
 
 	(void)state;
 	net_send(sender, &plain, 3000);
-	assert_int_equal(capture_stop(capture), 0);
+	assert_int_equal(capture_quiesce(capture), 0);
 	net_send(sender, &plain, 1000); /* too late */
 	while ((count = capture_next(capture, -1, LIVE_BATCH, frames)) > 0) {
 		received += (uint32_t)count;
