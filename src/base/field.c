@@ -21,24 +21,31 @@ static const char digit_pairs[] =
 	"99";
 static const char hex_digits[] = "0123456789abcdef";
 
+static unsigned digit_count(uint64_t value)
+{
+	unsigned count = 1;
+
+	for (; value >= 10000; value /= 10000)
+		count += 4;
+	return count + (value >= 10) + (value >= 100) + (value >= 1000);
+}
+
 static char *put_u64(char *at, uint64_t value)
 {
-	char digits[20];
-	size_t first = sizeof digits;
+	char *end, *to;
 
-	while (value >= 100) {
-		first -= 2;
-		memcpy(digits + first, digit_pairs + value % 100 * 2, 2);
-		value /= 100;
+	if (value < 10) { /* most fields of most records */
+		*at = (char)('0' + value);
+		return at + 1;
 	}
-	if (value >= 10) {
-		first -= 2;
-		memcpy(digits + first, digit_pairs + value * 2, 2);
-	} else {
-		digits[--first] = (char)('0' + value);
-	}
-	memcpy(at, digits + first, sizeof digits - first);
-	return at + (sizeof digits - first);
+	end = at + digit_count(value);
+	for (to = end - 2; value >= 100; value /= 100, to -= 2)
+		memcpy(to, digit_pairs + value % 100 * 2, 2);
+	if (value >= 10)
+		memcpy(to, digit_pairs + value * 2, 2);
+	else
+		to[1] = (char)('0' + value);
+	return end;
 }
 
 static char *put_i64(char *at, int64_t value)

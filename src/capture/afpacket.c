@@ -39,8 +39,7 @@ static struct afpacket *afpacket(struct capture *capture)
 
 /* Puts the VLAN tag back that the kernel keeps beside the frame: moves the
  * addresses down into the room that was reserved. */
-static void tag_insert(const struct tpacket3_hdr *header, uint32_t snap_size,
-		       struct frame *frame)
+static void tag_insert(const struct tpacket3_hdr *header, struct frame *frame)
 {
 	uint16_t tpid = header->tp_status & TP_STATUS_VLAN_TPID_VALID
 				? header->hv1.tp_vlan_tpid
@@ -55,8 +54,6 @@ static void tag_insert(const struct tpacket3_hdr *header, uint32_t snap_size,
 	bytes[MACS_SIZE + 3] = (uint8_t)tci;
 	frame->bytes = bytes;
 	frame->captured_size += TAG_SIZE;
-	if (frame->captured_size > snap_size)
-		frame->captured_size = snap_size;
 	frame->size += TAG_SIZE;
 }
 
@@ -101,12 +98,15 @@ static inline bool frame_make(struct afpacket *a,
 	};
 	if (tagged && link_type == LINK_ETHERNET &&
 	    header->tp_snaplen >= MACS_SIZE)
-		tag_insert(header, a->snap_size, ret_frame);
-	if (!afpacket_filter_needed(a->filter, link_type, tagged) ||
-	    afpacket_filter_run(a->filter, ret_frame, link->sll_ifindex))
-		return true;
-	a->capture.counters.filtered++;
-	return false;
+		tag_insert(header, ret_frame);
+	if (afpacket_filter_needed(a->filter, link_type, tagged) &&
+	    !afpacket_filter_run(a->filter, ret_frame, link->sll_ifindex)) {
+		a->capture.counters.filtered++;
+		return false;
+	}
+	if (ret_frame->captured_size > a->snap_size)
+		ret_frame->captured_size = a->snap_size;
+	return true;
 }
 
 /* Takes up to 'count_max' wanted frames of the block under the cursor. */
@@ -278,7 +278,7 @@ static int options_take(struct afpacket *a,
 		return fault_set(ret_fault, -ENODEV,
 				 "%s: no such interface; 'ip link' lists them",
 				 options->target);
-	strcpy(a->target, options->target);
+	memcpy(a->target, options->target, strlen(options->target) + 1);
 	a->any = strcmp(a->target, "any") == 0;
 	a->promiscuous = options->promiscuous;
 	a->stamp_wanted = options->stamp;
@@ -380,10 +380,15 @@ static const char *afpacket_interface(const struct capture *capture,
  * counts them.  They start at 0 again with an interface that comes back. */
 static void interface_count(struct afpacket *a)
 {
+	struct mono now = mono_now();
 	uint64_t lost;
 
 	if (a->member.number || a->ifindex < 0)
 		return;
+	if (a->any && !a->capture.quiesced &&
+	    mono_ns_between(a->lost_at, now) < NS_PER_S)
+		return; /* thousands of interfaces take a while */
+	a->lost_at = now;
 	lost = links_rx_lost(a->ifindex);
 	if (lost > a->lost_before)
 		a->capture.counters.dropped_interface += lost - a->lost_before;

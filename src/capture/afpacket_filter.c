@@ -100,47 +100,53 @@ static bool code_run(struct code *code, const struct frame *frame, int ifindex)
 			  frame->captured_size);
 }
 
-static void emit(struct afpacket_filter *filter, struct sock_filter one)
+static void emit(struct afpacket_filter *filter, uint16_t code, uint32_t k)
 {
-	filter->instructions[filter->count++] = one;
+	filter->instructions[filter->count++] =
+		(struct sock_filter)BPF_STMT(code, k);
+}
+
+/* If A is k, skips 'yes' instructions, else 'no'. */
+static void emit_jump(struct afpacket_filter *filter, uint32_t k, uint8_t yes,
+		      uint8_t no)
+{
+	filter->instructions[filter->count++] = (struct sock_filter)BPF_JUMP(
+		BPF_JMP | BPF_JEQ | BPF_K, k, yes, no);
 }
 
 /* A frame sent to oneself is seen leaving and arriving: leave one out. */
 static void emit_loopback(struct afpacket_filter *filter)
 {
-	emit(filter, (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
-						  ANCILLARY(SKF_AD_PKTTYPE)));
-	emit(filter, (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K,
-						  PACKET_OUTGOING, 0, 3));
-	emit(filter, (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
-						  ANCILLARY(SKF_AD_HATYPE)));
-	emit(filter, (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K,
-						  ARPHRD_LOOPBACK, 0, 1));
-	emit(filter, (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, 0));
+	emit(filter, BPF_LD | BPF_W | BPF_ABS, ANCILLARY(SKF_AD_PKTTYPE));
+	emit_jump(filter, PACKET_OUTGOING, 0, 3);
+	emit(filter, BPF_LD | BPF_W | BPF_ABS, ANCILLARY(SKF_AD_HATYPE));
+	emit_jump(filter, ARPHRD_LOOPBACK, 0, 1);
+	emit(filter, BPF_RET | BPF_K, 0);
+}
+
+/* Passes a frame to be judged here, which may take more of it than the snap
+ * size leaves. */
+static void emit_pass_whole(struct afpacket_filter *filter)
+{
+	emit(filter, BPF_RET | BPF_K, CAPTURE_SNAP_MAX);
 }
 
 static void emit_expression(struct afpacket_filter *filter)
 {
 	const struct bpf_program *program = &filter->ethernet.program;
 
-	emit(filter,
-	     (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
-					  ANCILLARY(SKF_AD_VLAN_TAG_PRESENT)));
-	emit(filter,
-	     (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0, 0, 3));
-	emit(filter, (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
-						  ANCILLARY(SKF_AD_HATYPE)));
-	emit(filter, (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K,
-						  ARPHRD_ETHER, 2, 0));
-	emit(filter, (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K,
-						  ARPHRD_LOOPBACK, 1, 0));
-	emit(filter,
-	     (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, filter->snap_size));
+	emit(filter, BPF_LD | BPF_W | BPF_ABS,
+	     ANCILLARY(SKF_AD_VLAN_TAG_PRESENT));
+	emit_jump(filter, 0, 0, 3);
+	emit(filter, BPF_LD | BPF_W | BPF_ABS, ANCILLARY(SKF_AD_HATYPE));
+	emit_jump(filter, ARPHRD_ETHER, 2, 0);
+	emit_jump(filter, ARPHRD_LOOPBACK, 1, 0);
+	emit_pass_whole(filter);
 	for (uint32_t i = 0; i < program->bf_len; i++) {
 		const struct bpf_insn *one = &program->bf_insns[i];
 
-		emit(filter,
-		     (struct sock_filter){one->code, one->jt, one->jf, one->k});
+		filter->instructions[filter->count++] = (struct sock_filter){
+			one->code, one->jt, one->jf, one->k};
 	}
 }
 
@@ -148,9 +154,10 @@ static void program_build(struct afpacket_filter *filter)
 {
 	filter->count = 0;
 	emit_loopback(filter);
-	if (filter->everything || filter->kept_out)
-		emit(filter, (struct sock_filter)BPF_STMT(BPF_RET | BPF_K,
-							  filter->snap_size));
+	if (filter->everything)
+		emit(filter, BPF_RET | BPF_K, filter->snap_size);
+	else if (filter->kept_out)
+		emit_pass_whole(filter);
 	else
 		emit_expression(filter);
 }

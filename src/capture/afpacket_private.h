@@ -168,7 +168,8 @@ struct afpacket {
 	struct mono quiesced_at;
 	uint64_t placed;      /* frames the kernel has put into rings */
 	uint64_t taken;       /* of these, frames looked at */
-	uint64_t lost_before; /* rx_lost when it was opened */
+	uint64_t lost_before; /* rx_lost when it was counted last */
+	struct mono lost_at;
 	char target[IFNAMSIZ];
 };
 

@@ -219,6 +219,7 @@ void afpacket_socket_close(struct afpacket *a)
 	afpacket_ring_close(&a->ring);
 	close(a->fd);
 	a->fd = -1;
+	a->ifindex = a->any ? 0 : -1;
 }
 
 void afpacket_socket_count(struct afpacket *a)
@@ -241,6 +242,8 @@ int afpacket_socket_error(const struct afpacket *a)
 	socklen_t size = sizeof(int);
 	int error = 0;
 
+	if (a->fd < 0)
+		return 0;
 	if (getsockopt(a->fd, SOL_SOCKET, SO_ERROR, &error, &size) != 0)
 		return -errno;
 	return error == ENETDOWN || error == ENODEV ? 0 : -error;

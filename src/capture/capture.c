@@ -35,6 +35,13 @@ static const struct capture_ops *backend_find(const char *name,
 	return NULL;
 }
 
+bool capture_is_live(const char *backend, const char *target)
+{
+	const struct capture_ops *ops = backend_find(backend, target);
+
+	return !ops || ops->about.live;
+}
+
 int capture_open(const struct capture_options *options,
 		 struct capture **ret_capture, struct fault *ret_fault)
 {

@@ -111,7 +111,8 @@ void capture_release(struct capture *capture, const struct frame *frames,
 int capture_quiesce(struct capture *capture);
 
 /* A descriptor that polls readable when capture_next() has something, or -1
- * (a file: always). */
+ * (a file: always).  It may be readable for nothing, while frames are held or
+ * an interface changes. */
 int capture_fd(const struct capture *capture);
 
 /* The sentence of the last failure; "" before any. */
@@ -133,6 +134,10 @@ enum stamp_source capture_stamp_source(const struct capture *capture);
 
 /* Ends and frees; held frames are gone.  NULL is fine. */
 void capture_close(struct capture *capture);
+
+/* Whether capture_open() would capture 'target' from interfaces (by the
+ * backend's own word; NULL or "auto": the one that it would pick). */
+bool capture_is_live(const char *backend, const char *target);
 
 /* The backends of this build, in the table's order; NULL after the last. */
 struct capture_backend {

@@ -23,22 +23,21 @@
 
 #include <net/if.h>
 
-#define MAGIC_SIZE     4
-#define PRIME_FILLS    16 /* reads that open() may make to find a packet */
-#define STDIN_NAME     "stdin"
+#define MAGIC_SIZE  4
+#define PRIME_FILLS 16 /* reads that open() may make to find a packet */
+#define STDIN_NAME  "stdin"
 
 static bool name_ends_in(const char *name, const char *end)
 {
 	size_t size = strlen(name), end_size = strlen(end);
 
-	return size >= end_size &&
-	       strcasecmp(name + size - end_size, end) == 0;
+	return size >= end_size && strcasecmp(name + size - end_size, end) == 0;
 }
 
 static bool name_is_capture(const char *name)
 {
-	static const char *const ends[] = {".pcap", ".pcapng", ".cap",
-					   ".ntar", ".dmp"};
+	static const char *const ends[] = {".pcap", ".pcapng", ".cap", ".ntar",
+					   ".dmp"};
 	static const char *const packs[] = {"", ".gz", ".zst"};
 	char end[16];
 
@@ -90,9 +89,10 @@ static void fail_at(struct file_capture *file, int code, uint64_t offset,
 		      file->stream.kind == STREAM_ZSTD;
 
 	file->need = 0;
-	file->rc = fault_set(&file->capture.fault, code, "%s: %soffset %llu: %s",
-			     file->label, packed ? "unpacked " : "",
-			     (unsigned long long)offset, sentence);
+	file->rc =
+		fault_set(&file->capture.fault, code, "%s: %soffset %llu: %s",
+			  file->label, packed ? "unpacked " : "",
+			  (unsigned long long)offset, sentence);
 }
 
 void file_fail(struct file_capture *file, int code, const char *format, ...)
@@ -165,6 +165,13 @@ int file_recognise(struct file_capture *file, int count_max,
 
 /* --- reading ------------------------------------------------------------ */
 
+/* Whether 'byte' is the first of any magic number. */
+static bool magic_begins(uint8_t byte)
+{
+	return byte == 0xa1 || byte == 0xd4 || byte == 0x4d || byte == 0x34 ||
+	       byte == 0x0a;
+}
+
 /* The bytes are over: at the end of a record, or inside one? */
 static void file_finish(struct file_capture *file)
 {
@@ -177,14 +184,13 @@ static void file_finish(struct file_capture *file)
 	if (window->offset == 0) {
 		file_fail(file, ERR_FILE_TRUNCATED, "the file is empty");
 	} else if (!file->begun && file->parse == file_recognise &&
-		   !memchr("\xa1\xd4\x4d\x34\x0a", *window->at, 5)) {
+		   !magic_begins(*window->at)) {
 		file_refuse_foreign(file);
 	} else if (offset < window->offset || !file->begun) {
 		(void)snprintf(sentence, sizeof sentence,
 			       "%s of %llu bytes ends after %llu: the file is "
 			       "cut",
-			       file->part,
-			       (unsigned long long)file->part_size,
+			       file->part, (unsigned long long)file->part_size,
 			       (unsigned long long)(window->offset - offset));
 		fail_at(file, ERR_FILE_TRUNCATED, offset, sentence);
 	} else if (filter_useless(&file->filter)) {
@@ -205,8 +211,7 @@ static ssize_t file_fill(struct file_capture *file, int64_t deadline_ns)
 	if (size == ERR_END)
 		file_finish(file);
 	else if (size < 0)
-		fail_at(file, (int)size, file->window.offset,
-			file->stream.why);
+		fail_at(file, (int)size, file->window.offset, file->stream.why);
 	return size;
 }
 
@@ -235,8 +240,8 @@ static int file_take(struct file_capture *file, int count_max,
 /* Keeps ready_fd readable while frames can be had without the pipe. */
 static void file_ready(struct file_capture *file)
 {
-	bool more = file->rc || file->need == 0 ||
-		    stream_pending(&file->stream);
+	bool more =
+		file->rc || file->need == 0 || stream_pending(&file->stream);
 	eventfd_t value;
 
 	if (file->more_fd < 0 || more == file->more)
@@ -389,8 +394,7 @@ static int file_open(const struct capture_options *options,
 	file->capture.ops = &file_ops;
 	file->parse = file_recognise;
 	file->ready_fd = file->more_fd = file->stream.fd = -1;
-	rc = filter_init(&file->filter, options->filter,
-			 &file->capture.fault);
+	rc = filter_init(&file->filter, options->filter, &file->capture.fault);
 	if (rc == 0)
 		rc = file_begin(file, options);
 	if (rc == 0) {
@@ -427,8 +431,7 @@ static double file_progress(const struct capture *capture)
 	return (double)done / (double)stream->size;
 }
 
-static const char *file_interface(const struct capture *capture,
-				  uint16_t index)
+static const char *file_interface(const struct capture *capture, uint16_t index)
 {
 	const struct file_capture *file = (const struct file_capture *)capture;
 

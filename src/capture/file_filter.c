@@ -13,8 +13,8 @@
 /* Tried before the file is opened, most common first: the first one's
  * sentence is what the user gets to see. */
 static const int probe_types[] = {
-	DLT_EN10MB,  DLT_RAW,	    DLT_LINUX_SLL, DLT_NULL,
-	DLT_PPP,     DLT_IEEE802_11, DLT_IEEE802_11_RADIO, DLT_MTP2,
+	DLT_EN10MB, DLT_RAW,        DLT_LINUX_SLL,        DLT_NULL,
+	DLT_PPP,    DLT_IEEE802_11, DLT_IEEE802_11_RADIO, DLT_MTP2,
 };
 
 #define PROBE_COUNT (sizeof probe_types / sizeof probe_types[0])
@@ -48,8 +48,7 @@ static int filter_compile(const char *text, int dlt,
 
 	if (!dead)
 		return -ENOMEM;
-	if (pcap_compile(dead, ret_program, text, 1,
-			 PCAP_NETMASK_UNKNOWN) < 0)
+	if (pcap_compile(dead, ret_program, text, 1, PCAP_NETMASK_UNKNOWN) < 0)
 		rc = fault_set(ret_fault, ERR_FILTER, "filter '%s': %s", text,
 			       pcap_geterr(dead));
 	pcap_close(dead);
@@ -107,9 +106,10 @@ bool filter_add(struct filter *filter, uint16_t link_type)
 		return false;
 	program = &filter->programs[filter->count++];
 	program->link_type = link_type;
-	program->refused = filter_compile(filter->text, filter_dlt(link_type),
-					  &program->program,
-					  &filter->fault) < 0;
+	program->refused =
+		filter_compile(filter->text, filter_dlt(link_type),
+			       &program->program,
+			       filter->refused ? NULL : &filter->fault) < 0;
 	filter->refused += program->refused;
 	return !program->refused;
 }

@@ -163,8 +163,8 @@ int interfaces_add(struct interfaces *interfaces,
 
 	if (interfaces->count == INTERFACE_COUNT_MAX)
 		return 0; /* its packets will be unusable, and counted */
-	if (!list_grow(&interfaces->list, interfaces->count,
-		       &interfaces->room, sizeof *interfaces->list))
+	if (!list_grow(&interfaces->list, interfaces->count, &interfaces->room,
+		       sizeof *interfaces->list))
 		return -ENOMEM;
 	if (options->name && options->name_size > 0 && *options->name) {
 		given = name_copy(options->name, options->name_size);
@@ -190,8 +190,7 @@ void interfaces_restart(struct interfaces *interfaces)
 	interfaces->count = 0;
 }
 
-const char *interfaces_name(const struct interfaces *interfaces,
-			    uint16_t index)
+const char *interfaces_name(const struct interfaces *interfaces, uint16_t index)
 {
 	return index < interfaces->name_count ? interfaces->names[index].text
 					      : NULL;

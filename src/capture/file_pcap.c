@@ -69,8 +69,8 @@ record_load(const uint8_t *at, const struct pcap_format *format)
 				 format->fraction_ns,
 	};
 
-	if (format->lengths_swapped || (format->lengths_unsure &&
-					record.captured_size > record.size)) {
+	if (format->lengths_swapped ||
+	    (format->lengths_unsure && record.captured_size > record.size)) {
 		uint32_t size = record.captured_size;
 
 		record.captured_size = record.size;
@@ -80,9 +80,9 @@ record_load(const uint8_t *at, const struct pcap_format *format)
 }
 
 /* The record at 'at' is not all there, or claims what cannot be. */
-static __attribute__((cold)) void
-record_stop(struct file_capture *file, uint32_t header_size,
-	    uint32_t captured_size)
+static __attribute__((cold)) void record_stop(struct file_capture *file,
+					      uint32_t header_size,
+					      uint32_t captured_size)
 {
 	if (captured_size <= FILE_FRAME_SIZE_MAX) {
 		file_wait(file, "record",
@@ -95,8 +95,8 @@ record_stop(struct file_capture *file, uint32_t header_size,
 		  captured_size, FILE_FRAME_SIZE_MAX);
 }
 
-/* The loop that all speed depends on, made anew for each kind of file:
- * 'format' and 'odd' are constants where it is inlined. */
+/* The loop that all speed depends on, made anew for each kind of file: where
+ * it is inlined, 'format' is a constant. */
 static inline __attribute__((always_inline)) int
 pcap_take(struct file_capture *file, int count_max, struct frame *ret_frames,
 	  const struct pcap_format *format)
@@ -140,13 +140,13 @@ pcap_take(struct file_capture *file, int count_max, struct frame *ret_frames,
 	return count;
 }
 
-#define PCAP_PARSER(name, ...)                                               \
-	static int name(struct file_capture *file, int count_max,            \
-			struct frame *ret_frames)                            \
-	{                                                                    \
-		const struct pcap_format format = {__VA_ARGS__};             \
-									     \
-		return pcap_take(file, count_max, ret_frames, &format);      \
+#define PCAP_PARSER(name, ...)                                          \
+	static int name(struct file_capture *file, int count_max,       \
+			struct frame *ret_frames)                       \
+	{                                                               \
+		const struct pcap_format format = {__VA_ARGS__};        \
+                                                                        \
+		return pcap_take(file, count_max, ret_frames, &format); \
 	}
 
 PCAP_PARSER(pcap_micro, .fraction_ns = 1000)

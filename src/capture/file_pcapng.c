@@ -6,244 +6,11 @@
  * interface that the section did not describe is counted as unusable, and
  * reading goes on.
  */
-#include "capture/file_private.h"
-
-#include <errno.h>
-
-#define BLOCK_SECTION    0x0a0d0d0aU
-#define BLOCK_INTERFACE  1U
-#define BLOCK_PACKET     2U /* obsolete */
-#define BLOCK_SIMPLE     3U
-#define BLOCK_STATISTICS 5U
-#define BLOCK_ENHANCED   6U
-
-#define ORDER_MAGIC 0x1a2b3c4dU
-
-#define BLOCK_HEAD_SIZE    8U  /* type, length */
-#define BLOCK_SIZE_MIN     12U /* and the length again */
-#define SECTION_SIZE_MIN   28U
-#define INTERFACE_SIZE_MIN 20U
-#define ENHANCED_SIZE_MIN  32U /* the packet block's too */
-#define ENHANCED_DATA      28U
-#define SIMPLE_SIZE_MIN    16U
-#define SIMPLE_DATA        12U
-#define STATISTICS_OPTIONS 20U
-#define STATISTICS_SIZE_MIN 24U
-
-#define SECTION_UNKNOWN_ORDER 12U /* bytes that tell a section's order */
-
-enum option_code {
-	OPTION_END = 0,
-	OPTION_INTERFACE_NAME = 2,
-	OPTION_INTERFACE_RESOLUTION = 9,
-	OPTION_INTERFACE_OFFSET = 14,
-	OPTION_PACKET_FLAGS = 2,
-	OPTION_PACKET_DROPS = 4,
-	OPTION_STATISTICS_INTERFACE_DROPS = 5,
-	OPTION_STATISTICS_KERNEL_DROPS = 7,
-};
-
-#define FLAGS_DIRECTION 3U
-#define FLAGS_OUTBOUND  2U
-#define DROPS_UNKNOWN   0xffffU /* in the obsolete packet block */
-
-struct block {
-	const uint8_t *bytes; /* from its type on */
-	uint32_t type;
-	uint32_t size;  /* as it says */
-	uint32_t span;  /* as it is: some writers leave the padding out of
-			   the length, but not out of the file */
-	uint32_t shown; /* bytes of it that are in the window */
-	bool swapped;
-};
-
-struct options {
-	const uint8_t *at, *end;
-	bool swapped;
-};
-
-struct option {
-	uint16_t code, size;
-	const uint8_t *value;
-};
+#include "capture/file_pcapng.h"
 
 bool pcapng_magic(const uint8_t *at)
 {
 	return file_load32(at, false) == BLOCK_SECTION;
-}
-
-static inline uint32_t round4(uint32_t size)
-{
-	return (size + 3) & ~3U;
-}
-
-static inline uint64_t load64(const uint8_t *at, bool swapped)
-{
-	uint64_t value;
-
-	memcpy(&value, at, sizeof value);
-	return swapped ? bswap_64(value) : value;
-}
-
-/* Section 3.5.  An option that does not fit ends the list: what came before
- * it was good. */
-static bool option_next(struct options *options, struct option *ret_option)
-{
-	uint16_t code, size;
-
-	if (options->end - options->at < 4)
-		return false;
-	code = file_load16(options->at, options->swapped);
-	size = file_load16(options->at + 2, options->swapped);
-	if (code == OPTION_END || options->end - options->at - 4 < size)
-		return false;
-	*ret_option = (struct option){code, size, options->at + 4};
-	options->at += 4;
-	if ((size_t)(options->end - options->at) <= round4(size))
-		options->at = options->end;
-	else
-		options->at += round4(size);
-	return true;
-}
-
-/* The options of 'block' from byte 'start' on, as far as they are shown. */
-static struct options block_options(const struct block *block, uint32_t start)
-{
-	uint32_t end = block->span - 4;
-
-	end = end < block->shown ? end : block->shown;
-	start = start < end ? start : end;
-	return (struct options){block->bytes + start, block->bytes + end,
-				block->swapped};
-}
-
-static void block_refuse(struct file_capture *file, const struct block *block,
-			 uint32_t size_min)
-{
-	file_fail(file, ERR_FILE_CORRUPT,
-		  "a block of type %u says it has %u bytes, under the %u that "
-		  "it needs: the file is damaged",
-		  block->type, block->size, size_min);
-}
-
-/* What an interface lost in all, by two ways of counting: the sum of the
- * packets' drop counts and the last statistics block.  They overlap, so only
- * what exceeds the count so far is added. */
-static void drops_raise(struct file_capture *file, struct interface *interface,
-			uint64_t in_interface, uint64_t in_kernel)
-{
-	uint64_t counted = interface->drops_interface +
-			   interface->drops_kernel;
-	uint64_t more = in_interface + in_kernel - counted;
-	uint64_t in_front = 0;
-
-	if (in_interface + in_kernel <= counted)
-		return;
-	if (in_interface > interface->drops_interface)
-		in_front = in_interface - interface->drops_interface;
-	if (in_front > more)
-		in_front = more;
-	interface->drops_interface += in_front;
-	interface->drops_kernel += more - in_front;
-	file->capture.counters.dropped_interface += in_front;
-	file->capture.counters.dropped_kernel += more - in_front;
-}
-
-static void drops_add(struct file_capture *file, struct interface *interface,
-		      uint64_t drops)
-{
-	interface->drops_kernel += drops;
-	file->capture.counters.dropped_kernel += drops;
-}
-
-/* --- blocks without a packet ------------------------------------------- */
-
-static void section_take(struct file_capture *file, const struct block *block)
-{
-	uint16_t major, minor;
-
-	if (block->size < SECTION_SIZE_MIN) {
-		block_refuse(file, block, SECTION_SIZE_MIN);
-		return;
-	}
-	major = file_load16(block->bytes + 12, block->swapped);
-	minor = file_load16(block->bytes + 14, block->swapped);
-	if (major != 1) {
-		file_fail(file,
-			  file->begun ? ERR_FILE_CORRUPT : ERR_FILE_FOREIGN,
-			  "a section of pcapng version %u.%u: only 1.x is "
-			  "known",
-			  major, minor);
-		return;
-	}
-	file->begun = true;
-	file->pcapng.swapped = block->swapped;
-	interfaces_restart(&file->pcapng.interfaces);
-}
-
-static void interface_option(struct interface_options *options,
-			     const struct option *option, bool swapped)
-{
-	if (option->code == OPTION_INTERFACE_NAME) {
-		options->name = option->value;
-		options->name_size = option->size;
-	} else if (option->code == OPTION_INTERFACE_RESOLUTION &&
-		   option->size >= 1) {
-		options->resolution = option->value[0];
-	} else if (option->code == OPTION_INTERFACE_OFFSET &&
-		   option->size >= 8) {
-		options->offset_s = (int64_t)load64(option->value, swapped);
-	}
-}
-
-static void interface_take(struct file_capture *file,
-			   const struct block *block)
-{
-	struct interface_options interface = {.resolution = 6};
-	struct options options = block_options(block, INTERFACE_SIZE_MIN - 4);
-	struct option option;
-	int rc;
-
-	if (block->size < INTERFACE_SIZE_MIN) {
-		block_refuse(file, block, INTERFACE_SIZE_MIN);
-		return;
-	}
-	interface.link_type = file_link_type(
-		file_load16(block->bytes + 8, block->swapped));
-	interface.snap_size = file_load32(block->bytes + 12, block->swapped);
-	while (option_next(&options, &option))
-		interface_option(&interface, &option, block->swapped);
-	rc = interfaces_add(&file->pcapng.interfaces, &interface, file->base);
-	if (rc < 0)
-		file_fail(file, rc, "%s", err_sentence(rc));
-	(void)filter_add(&file->filter, interface.link_type);
-}
-
-static void statistics_take(struct file_capture *file,
-			    const struct block *block)
-{
-	struct interfaces *interfaces = &file->pcapng.interfaces;
-	struct options options = block_options(block, STATISTICS_OPTIONS);
-	uint64_t in_interface = 0, in_kernel = 0;
-	struct option option;
-	uint32_t id;
-
-	if (block->size < STATISTICS_SIZE_MIN) {
-		block_refuse(file, block, STATISTICS_SIZE_MIN);
-		return;
-	}
-	id = file_load32(block->bytes + 8, block->swapped);
-	if (id >= interfaces->count)
-		return;
-	while (option_next(&options, &option)) {
-		if (option.size < 8)
-			continue;
-		if (option.code == OPTION_STATISTICS_INTERFACE_DROPS)
-			in_interface = load64(option.value, block->swapped);
-		else if (option.code == OPTION_STATISTICS_KERNEL_DROPS)
-			in_kernel = load64(option.value, block->swapped);
-	}
-	drops_raise(file, &interfaces->list[id], in_interface, in_kernel);
 }
 
 /* --- blocks with a packet ---------------------------------------------- */
@@ -284,11 +51,10 @@ static void packet_options(struct file_capture *file,
 
 	while (option_next(&options, &option)) {
 		if (option.code == OPTION_PACKET_FLAGS && option.size >= 4)
-			frame->outgoing = (file_load32(option.value,
-						       options.swapped) &
-					   FLAGS_DIRECTION) == FLAGS_OUTBOUND;
-		else if (option.code == OPTION_PACKET_DROPS &&
-			 option.size >= 8)
+			frame->outgoing =
+				(file_load32(option.value, options.swapped) &
+				 FLAGS_DIRECTION) == FLAGS_OUTBOUND;
+		else if (option.code == OPTION_PACKET_DROPS && option.size >= 8)
 			drops_add(file, interface,
 				  load64(option.value, options.swapped));
 	}
@@ -317,8 +83,7 @@ static int enhanced_take(struct file_capture *file, const struct block *block,
 		return 0;
 	}
 	captured_size = file_load32(bytes + 20, block->swapped);
-	if (!packet_fits(file, captured_size,
-			 block->span - ENHANCED_SIZE_MIN))
+	if (!packet_fits(file, captured_size, block->span - ENHANCED_SIZE_MIN))
 		return 0;
 	id = old ? file_load16(bytes + 8, block->swapped)
 		 : file_load32(bytes + 8, block->swapped);
@@ -331,16 +96,16 @@ static int enhanced_take(struct file_capture *file, const struct block *block,
 		   file_load32(bytes + 24, block->swapped));
 	packet_interface(interface, ret_frame);
 	ret_frame->stamp = interface_stamp(
-		interface,
-		(uint64_t)file_load32(bytes + 12, block->swapped) << 32 |
-			file_load32(bytes + 16, block->swapped));
+		interface, (uint64_t)file_load32(bytes + 12, block->swapped)
+					   << 32 |
+				   file_load32(bytes + 16, block->swapped));
 	drops = old ? file_load16(bytes + 10, block->swapped) : 0;
 	if (drops != DROPS_UNKNOWN)
 		drops_add(file, interface, drops);
-	packet_options(file, interface,
-		       block_options(block, ENHANCED_DATA +
-						    round4(captured_size)),
-		       ret_frame);
+	packet_options(
+		file, interface,
+		block_options(block, ENHANCED_DATA + round4(captured_size)),
+		ret_frame);
 	return 1;
 }
 
@@ -400,8 +165,8 @@ static bool section_order(struct file_capture *file, struct block *block)
 	order = file_load32(block->bytes + 8, false);
 	block->swapped = order != ORDER_MAGIC;
 	if (block->swapped && bswap_32(order) != ORDER_MAGIC) {
-		file_fail(file, file->begun ? ERR_FILE_CORRUPT
-						   : ERR_FILE_FOREIGN,
+		file_fail(file,
+			  file->begun ? ERR_FILE_CORRUPT : ERR_FILE_FOREIGN,
 			  "a section with byte order magic %08x: not pcapng",
 			  be32toh(order));
 		return false;
@@ -415,8 +180,8 @@ static bool block_peek(struct file_capture *file, struct block *ret_block)
 	const uint8_t *at = file->window.at;
 	size_t size = window_size(&file->window);
 
-	*ret_block = (struct block){.bytes = at,
-				    .swapped = file->pcapng.swapped};
+	*ret_block =
+		(struct block){.bytes = at, .swapped = file->pcapng.swapped};
 	if (size < BLOCK_HEAD_SIZE) {
 		file_wait(file, "block header", BLOCK_HEAD_SIZE);
 		return false;
@@ -563,16 +328,15 @@ static int block_step(struct file_capture *file, bool room,
 /* The loop that all speed depends on: enhanced packet blocks with nothing
  * unusual about them.  It leaves the first other block alone. */
 static inline __attribute__((always_inline)) int
-enhanced_run(struct file_capture *file, int count_max,
-	     struct frame *ret_frames, bool swapped)
+enhanced_run(struct file_capture *file, int count_max, struct frame *ret_frames,
+	     bool swapped)
 {
 	const struct interfaces *interfaces = &file->pcapng.interfaces;
 	const uint8_t *end = file->window.end;
 	const uint8_t *at = file->window.at;
 	int count = 0;
 
-	while (count < count_max &&
-	       (size_t)(end - at) >= ENHANCED_SIZE_MIN &&
+	while (count < count_max && (size_t)(end - at) >= ENHANCED_SIZE_MIN &&
 	       file_load32(at, swapped) == BLOCK_ENHANCED) {
 		uint32_t size = file_load32(at + 4, swapped);
 		uint32_t id = file_load32(at + 8, swapped);
@@ -593,9 +357,9 @@ enhanced_run(struct file_capture *file, int count_max,
 			   file_load32(at + 24, swapped));
 		packet_interface(interface, frame);
 		frame->stamp = interface_stamp(
-			interface,
-			(uint64_t)file_load32(at + 12, swapped) << 32 |
-				file_load32(at + 16, swapped));
+			interface, (uint64_t)file_load32(at + 12, swapped)
+						   << 32 |
+					   file_load32(at + 16, swapped));
 		if (size - ENHANCED_SIZE_MIN > round4(captured_size))
 			packet_options(
 				file, interface,
@@ -624,11 +388,10 @@ static int pcapng_parse(struct file_capture *file, int count_max,
 			int left = count_max - count;
 			struct frame *frames = ret_frames + count;
 
-			count += format->swapped
-					 ? enhanced_run(file, left, frames,
-							true)
-					 : enhanced_run(file, left, frames,
-							false);
+			count += format->swapped ? enhanced_run(file, left,
+								frames, true)
+						 : enhanced_run(file, left,
+								frames, false);
 		}
 		made = block_step(file, count < count_max, ret_frames + count);
 		count += made > 0;

@@ -27,7 +27,9 @@
 /* A chunk holds any record with its header, after a read's alignment. */
 #define FILE_CHUNK_SIZE (UINT32_C(1) << 20)
 
-/* One read(): small enough that it is still in the cache when parsed. */
+/* One read(): small enough that it is still in the cache when parsed.  (A
+ * mapped file would save the copy, but one that another process cuts short
+ * would kill this one.) */
 #define FILE_READ_SIZE (UINT32_C(128) << 10)
 
 /* How far ahead of the parser bytes are called into the first-level cache:
@@ -48,19 +50,19 @@ enum stream_kind { STREAM_UNKNOWN, STREAM_PLAIN, STREAM_GZIP, STREAM_ZSTD };
 
 struct stream {
 	int fd;
-	bool regular;        /* never blocks; 'size' is known */
-	bool ended;          /* the descriptor has no more */
-	bool inside;         /* of a gzip member or a zstd frame */
-	bool flush;          /* the unpacker has more without input */
-	int failed;          /* what the unpacker ends with, or 0 */
+	bool regular; /* never blocks; 'size' is known */
+	bool ended;   /* the descriptor has no more */
+	bool inside;  /* of a gzip member or a zstd frame */
+	bool flush;   /* the unpacker has more without input */
+	int failed;   /* what the unpacker ends with, or 0 */
 	enum stream_kind kind;
-	uint64_t size;       /* bytes of a regular file */
-	uint64_t taken;      /* bytes read from the descriptor */
-	uint8_t *input;      /* taken and not yet given out or unpacked */
+	uint64_t size;  /* bytes of a regular file */
+	uint64_t taken; /* bytes read from the descriptor */
+	uint8_t *input; /* taken and not yet given out or unpacked */
 	size_t input_at, input_end;
 	struct z_stream_s *gzip;
 	struct ZSTD_DCtx_s *zstd;
-	const char *why;     /* what was wrong, after a negative code */
+	const char *why; /* what was wrong, after a negative code */
 };
 
 /* Opens 'target' ("-": standard input) and waits for nothing: a FIFO's
@@ -125,9 +127,9 @@ struct window {
 int window_init(struct window *window, uint64_t ring_size);
 void window_fini(struct window *window);
 
-/* Reads more, so that [at, end) grows; 'need' is what it should reach, up
- * to FILE_BLOCK_SIZE_MAX, and is a wish: the caller looks again.  Returns as
- * stream_read(), and 0 also while every chunk is held. */
+/* Reads more, so that [at, end) grows; 'need' is what it should reach, more
+ * than it is and up to FILE_BLOCK_SIZE_MAX; a wish: the caller looks again.
+ * Returns as stream_read(), and 0 also while every chunk is held. */
 ssize_t window_fill(struct window *window, struct stream *stream, size_t need,
 		    int64_t deadline_ns);
 
@@ -178,8 +180,8 @@ int filter_apply(struct filter *filter, struct frame *frames, int count);
 
 #define INTERFACE_COUNT_MAX 4096 /* in a section, and names in a file */
 
-struct interface { /* of the current section */
-	uint16_t name;      /* index for capture_interface() */
+struct interface {     /* of the current section */
+	uint16_t name; /* index for capture_interface() */
 	uint16_t link_type;
 	uint32_t snap_size; /* 0: all */
 	bool known;         /* false: past INTERFACE_COUNT_MAX names */
@@ -193,9 +195,9 @@ struct interface { /* of the current section */
 };
 
 struct interface_name {
-	char *text;         /* NULL: nameless, and not yet settled */
-	bool given;         /* by if_name */
-	uint16_t id;        /* in its section */
+	char *text;  /* NULL: nameless, and not yet settled */
+	bool given;  /* by if_name */
+	uint16_t id; /* in its section */
 };
 
 struct interfaces {
@@ -237,12 +239,12 @@ struct stamp interface_stamp_slow(const struct interface *interface,
 static inline struct stamp interface_stamp(const struct interface *interface,
 					   uint64_t ticks)
 {
-	if (__builtin_expect(!interface->exact ||
-			     ticks > interface->ticks_max, 0))
+	if (__builtin_expect(!interface->exact || ticks > interface->ticks_max,
+			     0))
 		return interface_stamp_slow(interface, ticks);
-	return (struct stamp){{(int64_t)(ticks * interface->scale) +
-			       interface->offset_ns},
-			      STAMP_FILE};
+	return (struct stamp){
+		{(int64_t)(ticks * interface->scale) + interface->offset_ns},
+		STAMP_FILE};
 }
 
 /* --- the capture itself ------------------------------------------------ */
@@ -254,11 +256,11 @@ typedef int file_parser(struct file_capture *file, int count_max,
 			struct frame *ret_frames);
 
 struct pcap_format {
-	bool swapped;          /* not this machine's byte order */
-	bool modified;         /* Kuznetzov's: a longer record header */
-	bool lengths_swapped;  /* the two lengths have changed places */
-	bool lengths_unsure;   /* ... perhaps: the smaller is 'captured' */
-	uint32_t fraction_ns;  /* 1000 or 1 */
+	bool swapped;         /* not this machine's byte order */
+	bool modified;        /* Kuznetzov's: a longer record header */
+	bool lengths_swapped; /* the two lengths have changed places */
+	bool lengths_unsure;  /* ... perhaps: the smaller is 'captured' */
+	uint32_t fraction_ns; /* 1000 or 1 */
 	uint16_t link_type;
 };
 
@@ -274,15 +276,15 @@ struct file_capture {
 	struct window window;
 	struct filter filter;
 	file_parser *parse;
-	bool begun;          /* the first header was good */
-	int rc;              /* 0, or the code that next() ends with */
-	size_t need;         /* bytes from 'at' that the parser waits for */
-	uint64_t part_size;  /* of what it waits for, as its header says */
-	const char *part;    /* "record", "block" */
+	bool begun;           /* the first header was good */
+	int rc;               /* 0, or the code that next() ends with */
+	size_t need;          /* bytes from 'at' that the parser waits for */
+	uint64_t part_size;   /* of what it waits for, as its header says */
+	const char *part;     /* "record", "block" */
 	uint64_t part_offset; /* of a part that is being skipped */
 	uint32_t snap_size;
-	int ready_fd;        /* a pipe: epoll over it and 'more_fd' */
-	int more_fd;         /* eventfd: the window has more */
+	int ready_fd; /* a pipe: epoll over it and 'more_fd' */
+	int more_fd;  /* eventfd: the window has more */
 	bool more;
 	struct pcap_format pcap;
 	struct pcapng_format pcapng;
@@ -315,8 +317,8 @@ static inline void file_wait(struct file_capture *file, const char *part,
 {
 	file->part = part;
 	file->part_size = size;
-	file->need = size < FILE_BLOCK_SIZE_MAX ? (size_t)size
-						: FILE_BLOCK_SIZE_MAX;
+	file->need =
+		size < FILE_BLOCK_SIZE_MAX ? (size_t)size : FILE_BLOCK_SIZE_MAX;
 }
 
 static inline uint32_t file_load32(const uint8_t *at, bool swapped)

@@ -15,10 +15,10 @@
 #include <time.h>
 #include <unistd.h>
 
-#define INPUT_SIZE  (UINT32_C(128) << 10)
-#define MAGIC_SIZE  4
-#define PIPE_SIZE   (1 << 20) /* asked of the kernel; it may give less */
-#define NS_PER_MS   INT64_C(1000000)
+#define INPUT_SIZE (UINT32_C(128) << 10)
+#define MAGIC_SIZE 4
+#define PIPE_SIZE  (1 << 20) /* asked of the kernel; it may give less */
+#define NS_PER_MS  INT64_C(1000000)
 
 int64_t file_now_ns(void)
 {
@@ -151,10 +151,9 @@ static ssize_t stream_recognise(struct stream *stream, int64_t deadline_ns)
 	const uint8_t *input = stream->input;
 
 	while (stream->input_end < MAGIC_SIZE) {
-		ssize_t got = stream_fetch(stream,
-					   stream->input + stream->input_end,
-					   INPUT_SIZE - stream->input_end,
-					   deadline_ns);
+		ssize_t got = stream_fetch(
+			stream, stream->input + stream->input_end,
+			INPUT_SIZE - stream->input_end, deadline_ns);
 
 		if (got == ERR_END)
 			break;

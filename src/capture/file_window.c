@@ -80,12 +80,13 @@ static bool window_rewind(struct window *window)
 }
 
 /* Whether the next read is better made from the start of a chunk, or can
- * only be made there. */
+ * only be made there; 'need' is more than there is, so that a full chunk is
+ * such a case. */
 static bool window_wants_rewind(const struct window *window, size_t need)
 {
 	const uint8_t *limit = window->chunk->bytes + FILE_CHUNK_SIZE;
 
-	if (window->end == limit || need > (size_t)(limit - window->at))
+	if (need > (size_t)(limit - window->at))
 		return true;
 	return window->chunk->held == 0 && window_size(window) <= REWIND_TAIL;
 }

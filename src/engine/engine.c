@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -44,6 +43,11 @@ const char *engine_interface(const struct engine *engine, uint16_t number)
 							 : NULL;
 }
 
+uint64_t engine_epoch(const struct engine *engine)
+{
+	return engine->epoch;
+}
+
 double engine_progress(const struct engine *engine)
 {
 	struct feed *feed = &engine->feeds[0];
@@ -55,26 +59,10 @@ double engine_progress(const struct engine *engine)
 	return feed->live ? -1 : progress;
 }
 
-uint64_t engine_epoch(const struct engine *engine)
-{
-	return engine->epoch;
-}
-
-/* Targets are all live or all not: a backend's own word decides. */
+/* Targets are all live or all not: the first one decides. */
 static bool targets_live(const struct engine_options *options)
 {
-	const struct capture_backend *about;
-	const char *target = options->targets[0];
-	struct stat st;
-
-	for (size_t i = 0; (about = capture_backend_at(i)); i++) {
-		if (options->backend &&
-		    strcmp(about->name, options->backend) == 0)
-			return about->live;
-	}
-	/* 'auto' takes a file backend for what is a file. */
-	return strcmp(target, "-") != 0 && strchr(target, '/') == NULL &&
-	       stat(target, &st) != 0;
+	return capture_is_live(options->backend, options->targets[0]);
 }
 
 static int targets_copy(struct engine *engine)

@@ -50,7 +50,7 @@ static int source_open(struct feed *feed, struct source *source,
 static bool is_file_fault(int rc)
 {
 	return rc == ERR_FILE_FOREIGN || rc == ERR_FILE_CORRUPT ||
-	       rc == ERR_FILE_TRUNCATED;
+	       rc == ERR_FILE_TRUNCATED || rc == -EIO;
 }
 
 void feed_source_close(struct feed *feed, struct source *source)

@@ -47,7 +47,7 @@ static size_t csv_line(const struct export_text *text, const void *record,
 		size_t size;
 
 		if (i > 0)
-			line_put(&line, ",", 1);
+			line_put_byte(&line, ',');
 		size = field_text(row, record, line_end(&line),
 				  line_room(&line));
 		line.length += size;

@@ -49,9 +49,26 @@ struct export_line {
 	size_t length;
 };
 
+static inline char *line_end(const struct export_line *line)
+{
+	return line->at +
+	       (line->length < line->room ? line->length : line->room);
+}
+
+static inline size_t line_room(const struct export_line *line)
+{
+	return line->length < line->room ? line->room - line->length : 0;
+}
+
 void line_put(struct export_line *line, const char *bytes, size_t size);
-char *line_end(const struct export_line *line);
-size_t line_room(const struct export_line *line);
+
+/* line_put() of one byte. */
+static inline void line_put_byte(struct export_line *line, char byte)
+{
+	if (line->length < line->room)
+		line->at[line->length] = byte;
+	line->length++;
+}
 
 /* Appends whole lines to the buffer.  Returns 0 or a negative code. */
 int text_append(struct export_text *text, const char *bytes, size_t size);

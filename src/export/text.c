@@ -15,17 +15,6 @@ static const struct export_ops *const formats[EXPORT_FORMAT_COUNT] = {
 	[EXPORT_CSV] = &export_csv_ops,
 };
 
-char *line_end(const struct export_line *line)
-{
-	return line->at +
-	       (line->length < line->room ? line->length : line->room);
-}
-
-size_t line_room(const struct export_line *line)
-{
-	return line->length < line->room ? line->room - line->length : 0;
-}
-
 void line_put(struct export_line *line, const char *bytes, size_t size)
 {
 	size_t room = line_room(line);

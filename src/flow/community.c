@@ -41,13 +41,21 @@ static void put_addresses(struct text *text, const struct packet_tuple *tuple)
 	put(text, tuple->address[1], size);
 }
 
+/* Whether endpoint 0 is the numerically higher: address, then port. */
+static unsigned descends(const struct packet_tuple *tuple)
+{
+	int order = memcmp(tuple->address[0], tuple->address[1], 16);
+
+	return order > 0 || (order == 0 && tuple->port[0] > tuple->port[1]);
+}
+
 uint64_t flow_id_of(const struct packet_tuple *tuple)
 {
 	struct packet_tuple ordered;
 	struct text text = {.size = 0};
 	uint64_t hash = FNV_BASIS;
 
-	key_order(tuple, key_descends(tuple), &ordered);
+	key_order(tuple, descends(tuple), &ordered);
 	put_addresses(&text, &ordered);
 	put_u16(&text, ordered.port[0]);
 	put_u16(&text, ordered.port[1]);
@@ -86,7 +94,7 @@ void flow_community_id(const struct packet_tuple *tuple, uint16_t seed,
 		ordered.port[1] = 0;
 	}
 	if (!community_one_way(tuple))
-		key_order(tuple, key_descends(&ordered), &ordered);
+		key_order(tuple, descends(&ordered), &ordered);
 	put_u16(&text, seed);
 	put_addresses(&text, &ordered);
 	put_u16(&text, (uint16_t)(ordered.protocol << 8));

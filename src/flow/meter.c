@@ -13,8 +13,8 @@
 
 #define BATCH 32
 
-void flow_count(struct flow_table *table, uint32_t index, unsigned side,
-		const struct packet *packet)
+static inline void count(struct flow_table *table, uint32_t index,
+			 unsigned side, const struct packet *packet)
 {
 	struct flow_hot *hot = &table->hot[index];
 	struct flow_sums *sums = &hot->sums[side];
@@ -40,7 +40,14 @@ void flow_count(struct flow_table *table, uint32_t index, unsigned side,
 		table->counters.segments_extra += packet->packets - 1;
 }
 
-static void time_take(struct flow_table *table, const struct packet *packet)
+void flow_count(struct flow_table *table, uint32_t index, unsigned side,
+		const struct packet *packet)
+{
+	count(table, index, side, packet);
+}
+
+static inline void time_take(struct flow_table *table,
+			     const struct packet *packet)
 {
 	int64_t at_ns = stamp_clamp_ns(packet->at.ns);
 
@@ -55,8 +62,9 @@ static void time_take(struct flow_table *table, const struct packet *packet)
 }
 
 /* Whether the entry is the packet's, open, and nothing but sums changes. */
-static bool plain(const struct flow_table *table, uint32_t guess,
-		  const struct flow_key *key, const struct packet *packet)
+static inline bool plain(const struct flow_table *table, uint32_t guess,
+			 const struct flow_key *key,
+			 const struct packet *packet)
 {
 	const struct flow_hot *hot = &table->hot[guess];
 
@@ -65,8 +73,9 @@ static bool plain(const struct flow_table *table, uint32_t guess,
 	       table->now_ns - hot->last_ns < table->limit_ns[hot->state];
 }
 
-static void packet_meter(struct flow_table *table, const struct flow_key *key,
-			 const struct packet *packet, uint32_t guess)
+static inline void packet_meter(struct flow_table *table,
+				const struct flow_key *key,
+				const struct packet *packet, uint32_t guess)
 {
 	time_take(table, packet);
 	if (packet->flags & PACKET_FRAGMENT) {
@@ -76,12 +85,12 @@ static void packet_meter(struct flow_table *table, const struct flow_key *key,
 	if (guess == FLOW_NONE || !plain(table, guess, key, packet))
 		guess = flow_enter(table, key, packet);
 	if (guess != FLOW_NONE)
-		flow_count(table, guess, key->side, packet);
+		count(table, guess, key->side, packet);
 }
 
 /* The entry that the key's tag points at, on its way to the cache. */
-static uint32_t guess_make(const struct flow_table *table,
-			   const struct flow_key *key)
+static inline uint32_t guess_make(const struct flow_table *table,
+				  const struct flow_key *key)
 {
 	const struct flow_bucket *bucket = &table->buckets[key->home];
 	unsigned match = tags_match(table, bucket, key->tag);

@@ -68,8 +68,7 @@ void flow_table_flush(struct flow_table *table, enum flow_end reason)
 {
 	fragment_pass(table, INT64_MAX);
 	for (uint32_t i = 0; i < table->fresh; i++) {
-		if (table->hot[i].key.ip_version != 0 &&
-		    !flow_settle(table, i))
+		if (table->hot[i].key.ip_version != 0 && !flow_settle(table, i))
 			flow_finish(table, i, reason);
 	}
 	table_clear(table);

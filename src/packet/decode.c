@@ -24,12 +24,26 @@ const char *verdict_line(enum verdict verdict)
 	return verdict_lines[verdict];
 }
 
+/* Field by field: a packet's tcp and outer fields are written where they are
+ * valid, and clearing them as well costs more than an IP header does. */
+static void packet_clear(struct packet *p)
+{
+	memset(&p->tuple, 0, sizeof p->tuple);
+	p->flags = 0;
+	p->tcp_flags = 0;
+	p->fragment_id = 0;
+	p->fragment_offset = 0;
+	p->icmp_type = 0;
+	p->icmp_code = 0;
+}
+
 /* One round: from a layer of 'type' to an IP packet and its transport. */
 static enum verdict layer_decode(struct walk *w, uint16_t type,
 				 struct packet *p)
 {
 	enum verdict verdict = ethertype_walk(w, type);
 
+	packet_clear(p);
 	if (verdict == VERDICT_OK)
 		verdict = ip_decode(w, p);
 	if (verdict == VERDICT_OK)
@@ -43,26 +57,29 @@ static enum verdict layer_decode(struct walk *w, uint16_t type,
 	return verdict;
 }
 
-/* The packet in a tunnel in *p, if there is one that can be decoded. */
-static bool inner_decode(struct walk *w, struct packet *p)
+/* Decodes at most 'max' packets of those that are in each other.  *ret_count
+ * is how many could be; if the last one could not, *p is lost. */
+static enum verdict layers_decode(struct walk *w, uint16_t type, unsigned max,
+				  unsigned *ret_count, struct packet *p)
 {
-	struct packet inner = {.tuple = {.protocol = 0}};
-	uint16_t type;
+	enum verdict verdict = layer_decode(w, type, p);
 
-	if (!tunnel_enter(w, p, &type) ||
-	    layer_decode(w, type, &inner) != VERDICT_OK)
-		return false;
-	if (p->tunnel == TUNNEL_NONE) {
-		memcpy(inner.outer_address, p->tuple.address,
-		       sizeof inner.outer_address);
-		inner.outer_ip_version = p->tuple.ip_version;
-	} else {
-		memcpy(inner.outer_address, p->outer_address,
-		       sizeof inner.outer_address);
-		inner.outer_ip_version = p->outer_ip_version;
+	*ret_count = 0;
+	while (verdict == VERDICT_OK && ++*ret_count < max) {
+		uint32_t payload = w->payload;
+
+		if (!tunnel_enter(w, p, &type)) {
+			w->payload = payload;
+			break;
+		}
+		if (p->tunnel == TUNNEL_NONE) {
+			memcpy(p->outer_address, p->tuple.address,
+			       sizeof p->outer_address);
+			p->outer_ip_version = p->tuple.ip_version;
+		}
+		verdict = layer_decode(w, type, p);
 	}
-	*p = inner;
-	return true;
+	return verdict;
 }
 
 static uint32_t add_times(uint32_t bytes, uint64_t count, uint32_t more)
@@ -107,41 +124,42 @@ static void frame_note(const struct packet_input *input, struct packet *p)
 		walk_clip(p->transport_offset, input->captured_size);
 }
 
-enum verdict packet_decode_general(const struct packet_input *input,
-				   struct packet *ret_packet)
+static enum verdict frame_decode(const struct packet_input *input, unsigned max,
+				 unsigned *ret_count, struct packet *p)
 {
-	uint32_t size = input->size > input->captured_size
-				? input->size
-				: input->captured_size;
 	struct walk w = {
 		.c = {input->bytes, input->bytes + input->captured_size},
 		.frame = input->bytes,
-		.wire = size,
+		.wire = input->size > input->captured_size
+				? input->size
+				: input->captured_size,
 		.interface = input->interface,
 	};
 	enum verdict verdict;
-	uint32_t payload;
 	uint16_t type;
 
-	memset(ret_packet, 0, sizeof *ret_packet);
+	*ret_count = 0;
 	verdict = link_enter(&w, input->link_type, &type);
 	if (verdict == VERDICT_OK)
-		verdict = layer_decode(&w, type, ret_packet);
+		verdict = layers_decode(&w, type, max, ret_count, p);
 	if (verdict != VERDICT_OK)
 		return verdict;
-	do
-		payload = w.payload;
-	while (inner_decode(&w, ret_packet));
-	frame_note(input, ret_packet);
+	frame_note(input, p);
 	if (input->gso_size)
-		segments_count(ret_packet, input->gso_size, payload);
+		segments_count(p, input->gso_size, w.payload);
 	return VERDICT_OK;
 }
 
-enum verdict packet_decode(const struct packet_input *input,
-			   struct packet *ret_packet)
+/* If a tunnel's packet proves to be none, all is decoded again up to the one
+ * around it: rarer than tunnels, and cheaper than a copy for each of them. */
+enum verdict packet_decode_general(const struct packet_input *input,
+				   struct packet *ret_packet)
 {
-	if (__builtin_expect(packet_decode_fast(input, ret_packet), 1))
-		return VERDICT_OK;
-	return packet_decode_general(input, ret_packet);
+	unsigned count, again;
+	enum verdict verdict =
+		frame_decode(input, PACKET_DEPTH_MAX, &count, ret_packet);
+
+	if (verdict != VERDICT_OK && count > 0)
+		verdict = frame_decode(input, count, &again, ret_packet);
+	return verdict;
 }

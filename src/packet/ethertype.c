@@ -9,6 +9,7 @@
 #define ETHERNET_HEADER_SIZE 14
 #define LENGTH_MAX           1500
 #define VLAN_VID_MASK        0x0fff
+#define SERVICE_SIZE_MIN     8
 #define SAP_SNAP             0xaa
 #define SAP_IP               0x06
 #define LLC_UNNUMBERED       0x03
@@ -16,6 +17,7 @@
 #define OUI_BRIDGED          0x0000f8 /* IEEE 802.1H */
 #define MPLS_BOTTOM          0x0100
 #define PPPOE_VERSION        0x11
+#define PPP_ADDRESS          0xff03 /* and control */
 #define PPP_IP4              0x0021
 #define PPP_IP6              0x0057
 #define PPP_MPLS             0x0281
@@ -39,13 +41,13 @@ static enum verdict ethernet_step(struct walk *w, uint16_t *type)
 /* A priority tag (VID 0) names no VLAN. */
 static enum verdict vlan_step(struct walk *w, uint16_t *type)
 {
+	const uint8_t *header;
 	uint16_t tag;
 
-	if (cursor_size(&w->c) < 4)
+	if (!cursor_bytes(&w->c, 4, &header))
 		return VERDICT_LINK_TRUNCATED;
-	(void)cursor_u16(&w->c, &tag);
-	(void)cursor_u16(&w->c, type);
-	tag &= VLAN_VID_MASK;
+	tag = load_be16(header) & VLAN_VID_MASK;
+	*type = load_be16(header + 2);
 	if (tag) {
 		if (w->vlan && !w->vlan_outer)
 			w->vlan_outer = w->vlan;
@@ -120,7 +122,8 @@ static bool ip_plausible(const struct cursor *c, uint32_t room)
 }
 
 /* Nothing says what is under a label stack: IP by its version (RFC 4928), else
- * Ethernet behind a control word, which begins with 0, or without one. */
+ * Ethernet, else Ethernet behind a control word, which begins with 0.  In this
+ * order, as a tagged frame always looks like one with a control word, too. */
 static enum verdict pseudowire_step(struct walk *w, uint16_t *type)
 {
 	const uint8_t *at = w->c.at;
@@ -128,16 +131,20 @@ static enum verdict pseudowire_step(struct walk *w, uint16_t *type)
 	if (at == w->c.end)
 		return VERDICT_LINK_TRUNCATED;
 	*type = TYPE_ETHERNET;
-	if (ip_plausible(&w->c, w->wire - walk_offset(w)))
+	if (ip_plausible(&w->c, w->wire - walk_offset(w))) {
 		*type = TYPE_IP4;
-	else if (at[0] >> 4 == 0 && cursor_size(&w->c) > 4 &&
-		 ethernet_plausible(at + 4, w->c.end))
-		walk_skip(w, 4);
-	else if (at[0] >> 4 == 4 || at[0] >> 4 == 6)
-		*type = ethernet_plausible(at, w->c.end) ? TYPE_ETHERNET
-							 : TYPE_IP4;
-	else if (!ethernet_plausible(at, w->c.end))
+		return VERDICT_OK;
+	}
+	if (ethernet_plausible(at, w->c.end))
+		return VERDICT_OK;
+	if (at[0] >> 4 == 4 || at[0] >> 4 == 6) {
+		*type = TYPE_IP4;
+		return VERDICT_OK;
+	}
+	if (at[0] >> 4 != 0 || cursor_size(&w->c) <= 4 ||
+	    !ethernet_plausible(at + 4, w->c.end))
 		return VERDICT_NOT_IP;
+	walk_skip(w, 4);
 	return VERDICT_OK;
 }
 
@@ -187,25 +194,49 @@ static uint16_t ppp_type(uint16_t protocol)
 static enum verdict ppp_step(struct walk *w, uint16_t *type)
 {
 	uint16_t protocol;
-	uint8_t low;
 
-	if (cursor_size(&w->c) >= 2 && load_be16(w->c.at) == 0xff03)
-		walk_skip(w, 2);
-	if (cursor_size(&w->c) > 0 && w->c.at[0] & 1) {
-		(void)cursor_u8(&w->c, &low);
-		protocol = low;
-	} else if (!cursor_u16(&w->c, &protocol)) {
+	if (cursor_size(&w->c) < 2)
 		return VERDICT_LINK_TRUNCATED;
+	if (load_be16(w->c.at) == PPP_ADDRESS)
+		walk_skip(w, 2);
+	if (cursor_size(&w->c) < 2)
+		return VERDICT_LINK_TRUNCATED;
+	protocol = w->c.at[0];
+	if (protocol & 1) {
+		walk_skip(w, 1);
+	} else {
+		protocol = load_be16(w->c.at);
+		walk_skip(w, 2);
 	}
 	*type = ppp_type(protocol);
 	return VERDICT_OK;
 }
 
-/* Provider backbone: a service tag, then the customer's Ethernet. */
-static enum verdict backbone_step(struct walk *w, uint16_t *type)
+/* Ethernet in Ethernet behind 'size' bytes: a provider backbone's service
+ * tag, FabricPath's tag. */
+static enum verdict backbone_step(struct walk *w, uint16_t *type, size_t size)
 {
 	*type = TYPE_ETHERNET;
-	return cursor_skip(&w->c, 4) ? VERDICT_OK : VERDICT_LINK_TRUNCATED;
+	return cursor_skip(&w->c, size) ? VERDICT_OK : VERDICT_LINK_TRUNCATED;
+}
+
+/* Network service header (RFC 8300): its size in words of 4 bytes and what
+ * is next, in a numbering of its own. */
+static enum verdict service_step(struct walk *w, uint16_t *type)
+{
+	static const uint16_t types[] = {TYPE_NONE,     TYPE_IP4,  TYPE_IP6,
+					 TYPE_ETHERNET, TYPE_NONE, TYPE_MPLS};
+	const uint8_t *header = w->c.at;
+	size_t size;
+
+	if (cursor_size(&w->c) < SERVICE_SIZE_MIN)
+		return VERDICT_LINK_TRUNCATED;
+	size = (size_t)(header[1] & 0x3f) * 4;
+	if (header[0] >> 6 || size < SERVICE_SIZE_MIN)
+		return VERDICT_NOT_IP;
+	*type = header[3] < sizeof types / sizeof *types ? types[header[3]]
+							 : TYPE_NONE;
+	return cursor_skip(&w->c, size) ? VERDICT_OK : VERDICT_LINK_TRUNCATED;
 }
 
 static enum verdict ethertype_step(struct walk *w, uint16_t *type)
@@ -227,7 +258,11 @@ static enum verdict ethertype_step(struct walk *w, uint16_t *type)
 	case TYPE_LLC:
 		return llc_step(w, type);
 	case TYPE_BACKBONE:
-		return backbone_step(w, type);
+		return backbone_step(w, type, 4);
+	case TYPE_FABRIC:
+		return backbone_step(w, type, 2);
+	case TYPE_SERVICE:
+		return service_step(w, type);
 	case TYPE_ARP:
 	case TYPE_RARP:
 		return VERDICT_ARP;

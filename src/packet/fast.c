@@ -3,13 +3,15 @@
  * general walk, and so does everything that is odd in the least.
  *
  * Fields are read at places that one check of the size covers, and every
- * field of the struct that is defined for such a packet is written once.
+ * field of the struct that is defined for such a packet is written once.  The
+ * functions are compiled for each place of the IP header, 14 and 18: with the
+ * place known there is little left to compute.
  */
 #include <string.h>
 
 #include "packet/packet_private.h"
 
-#define FAST inline __attribute__((always_inline))
+#define FAST static inline __attribute__((always_inline))
 
 #define ETHERNET_SIZE     14
 #define VLAN_SIZE         4
@@ -18,42 +20,74 @@
 #define IP4_NO_OPTIONS    0x45
 #define IP4_FRAGMENT_BITS 0x3fff
 #define TIMESTAMP_ALONE   0x0101080a /* two NOPs, kind 8, size 10 */
-#define TIMESTAMP_SIZE    32         /* the header that it makes */
+#define TIMESTAMP_HEADER  32         /* bytes, with them */
 
-/* The frame's end and the places in it. */
+/* A frame and where its headers are: constants, once compiled. */
 struct road {
 	const uint8_t *frame;
 	uint32_t captured;
-	uint32_t size; /* on the wire */
-	uint32_t ip;
-	uint32_t transport;
-	uint32_t bytes; /* of the transport header and payload */
+	uint32_t size;      /* on the wire */
+	uint32_t ip;        /* offset */
+	uint32_t transport; /* offset */
+	uint32_t bytes;     /* of the transport header and payload */
 };
 
-static FAST void tcp_fill(const uint8_t *at, uint32_t header, struct packet *p)
+/* Options that are not timestamps alone, as at a connection's start. */
+static __attribute__((noinline)) bool
+tcp_rest(const uint8_t *at, uint32_t header, struct packet *p)
 {
-	bool stamped = header == TIMESTAMP_SIZE &&
-		       load_be32(at + TCP_HEADER_SIZE) == TIMESTAMP_ALONE;
-
-	if (header != TCP_HEADER_SIZE && !stamped) {
-		tcp_decode(at, header, p);
-		return;
-	}
-	p->flags |= PACKET_TCP | PACKET_TCP_OPTIONS;
-	p->tcp = (struct packet_tcp){
-		.sequence = load_be32(at + 4),
-		.acknowledgment = load_be32(at + 8),
-		.window = load_be16(at + 14),
-		.header_size = (uint8_t)header,
-	};
-	if (stamped) {
-		p->tcp.timestamp = load_be32(at + 24);
-		p->tcp.timestamp_echo = load_be32(at + 28);
-		p->tcp.has_timestamp = 1;
-	}
+	tcp_decode(at, header, p);
+	return true;
 }
 
-static FAST bool tcp_fast(const struct road *r, struct packet *p)
+/* One by one: an initialised struct would be built elsewhere and copied. */
+FAST void tcp_fill(const uint8_t *at, uint32_t header, struct packet *p)
+{
+	struct packet_tcp *tcp = &p->tcp;
+
+	tcp->sequence = load_be32(at + 4);
+	tcp->acknowledgment = load_be32(at + 8);
+	tcp->window = load_be16(at + 14);
+	tcp->mss = 0;
+	tcp->window_scale = 0;
+	tcp->sack_permitted = 0;
+	tcp->sack_count = 0;
+	tcp->header_size = (uint8_t)header;
+	tcp->timestamp = 0;
+	tcp->timestamp_echo = 0;
+	tcp->has_timestamp = 0;
+	memset(tcp->pad, 0, sizeof tcp->pad);
+	tcp->sack_left = 0;
+	tcp->sack_right = 0;
+	p->flags |= PACKET_TCP | PACKET_TCP_OPTIONS;
+}
+
+/* Whether a segment has timestamps changes by turns in what a link carries:
+ * where they could be read they are, and kept or not without a branch. */
+FAST bool tcp_options_fast(const struct road *r, uint32_t header,
+			   struct packet *p)
+{
+	const uint8_t *at = r->frame + r->transport;
+	uint32_t kept, word;
+
+	if (r->captured < r->transport + TIMESTAMP_HEADER) {
+		if (header != TCP_HEADER_SIZE)
+			return tcp_rest(at, header, p);
+		tcp_fill(at, header, p);
+		return true;
+	}
+	word = load_be32(at + TCP_HEADER_SIZE);
+	kept = (word == TIMESTAMP_ALONE) & (header == TIMESTAMP_HEADER);
+	if (!(kept | (header == TCP_HEADER_SIZE)))
+		return tcp_rest(at, header, p);
+	tcp_fill(at, header, p);
+	p->tcp.timestamp = load_be32(at + 24) & -kept;
+	p->tcp.timestamp_echo = load_be32(at + 28) & -kept;
+	p->tcp.has_timestamp = (uint8_t)kept;
+	return true;
+}
+
+FAST bool tcp_fast(const struct road *r, struct packet *p)
 {
 	const uint8_t *at = r->frame + r->transport;
 	uint32_t header;
@@ -67,20 +101,17 @@ static FAST bool tcp_fast(const struct road *r, struct packet *p)
 	p->tcp_flags = at[13];
 	p->payload_offset = (uint16_t)(r->transport + header);
 	p->payload_bytes = r->bytes - header;
-	tcp_fill(at, header, p);
-	return true;
+	return tcp_options_fast(r, header, p);
 }
 
-static FAST bool udp_fast(const struct road *r, struct packet *p)
+FAST bool udp_fast(const struct road *r, struct packet *p)
 {
 	const uint8_t *at = r->frame + r->transport;
-	uint32_t size;
+	uint16_t port[2] = {load_be16(at), load_be16(at + 2)};
+	uint32_t size = load_be16(at + 4);
 
-	if (r->captured < r->transport + UDP_HEADER_SIZE)
-		return false;
-	size = load_be16(at + 4);
 	if (size < UDP_HEADER_SIZE || size > r->bytes ||
-	    udp_tunnel_likely(p->tuple.port))
+	    udp_tunnel_likely(port))
 		return false;
 	p->tcp_flags = 0;
 	p->payload_offset = (uint16_t)(r->transport + UDP_HEADER_SIZE);
@@ -88,13 +119,15 @@ static FAST bool udp_fast(const struct road *r, struct packet *p)
 	return true;
 }
 
-static FAST bool transport_fast(const struct road *r, uint8_t protocol,
-				struct packet *p)
+FAST bool transport_fast(const struct road *r, uint8_t protocol,
+			 struct packet *p)
 {
 	const uint8_t *at = r->frame + r->transport;
 
-	p->tuple.port[0] = load_be16(at);
-	p->tuple.port[1] = load_be16(at + 2);
+	uint32_t ports = load_be32(at);
+
+	p->tuple.port[0] = (uint16_t)(ports >> 16);
+	p->tuple.port[1] = (uint16_t)ports;
 	p->tuple.protocol = protocol;
 	p->ip_offset = (uint16_t)r->ip;
 	p->transport_offset = (uint16_t)r->transport;
@@ -104,7 +137,7 @@ static FAST bool transport_fast(const struct road *r, uint8_t protocol,
 	return protocol == PROTOCOL_UDP && udp_fast(r, p);
 }
 
-static FAST bool ip4_fast(struct road *r, struct packet *p)
+FAST bool ip4_fast(struct road *r, struct packet *p)
 {
 	const uint8_t *at = r->frame + r->ip;
 	uint32_t total;
@@ -128,7 +161,7 @@ static FAST bool ip4_fast(struct road *r, struct packet *p)
 	return transport_fast(r, at[9], p);
 }
 
-static FAST bool ip6_fast(struct road *r, struct packet *p)
+FAST bool ip6_fast(struct road *r, struct packet *p)
 {
 	const uint8_t *at = r->frame + r->ip;
 	uint32_t total;
@@ -151,17 +184,17 @@ static FAST bool ip6_fast(struct road *r, struct packet *p)
 }
 
 /* What is the same for every packet of this road. */
-static FAST void frame_fill(const struct packet_input *input, uint32_t size,
-			    uint16_t vlan, struct packet *p)
+FAST void frame_fill(const struct packet_input *input, const struct road *r,
+		     uint16_t vlan, struct packet *p)
 {
 	p->tuple.vlan = vlan;
 	p->tuple.vlan_outer = 0;
 	p->tuple.interface = input->interface;
 	p->tuple.network = 0;
 	p->at = input->at;
-	p->bytes = input->bytes;
-	p->captured_size = input->captured_size;
-	p->frame_bytes = size;
+	p->bytes = r->frame;
+	p->captured_size = r->captured;
+	p->frame_bytes = r->size;
 	p->packets = 1;
 	p->tunnel = TUNNEL_NONE;
 	p->fragment_id = 0;
@@ -171,30 +204,55 @@ static FAST void frame_fill(const struct packet_input *input, uint32_t size,
 	p->mpls_labels = 0;
 }
 
+/* 'ip' is the offset of what has the ethertype before it. */
+FAST bool road_fast(const struct packet_input *input, uint32_t ip,
+		    uint16_t vlan, struct packet *p)
+{
+	struct road r = {
+		.frame = input->bytes,
+		.captured = input->captured_size,
+		.size = input->size,
+		.ip = ip,
+	};
+	uint16_t type = load_be16(r.frame + ip - 2);
+
+	if (r.size < r.captured)
+		r.size = r.captured;
+	frame_fill(input, &r, vlan, p);
+	if (type == TYPE_IP4)
+		return ip4_fast(&r, p);
+	return type == TYPE_IP6 && ip6_fast(&r, p);
+}
+
+static __attribute__((noinline)) bool
+vlan_fast(const struct packet_input *input, struct packet *p)
+{
+	uint16_t tag = load_be16(input->bytes + ETHERNET_SIZE);
+
+	return road_fast(input, ETHERNET_SIZE + VLAN_SIZE, tag & VLAN_VID_MASK,
+			 p);
+}
+
+FAST bool frame_fast(const struct packet_input *input, struct packet *p)
+{
+	if (input->link_type != LINKTYPE_ETHERNET || input->gso_size ||
+	    input->captured_size < FRAME_SIZE_MIN)
+		return false;
+	if (load_be16(input->bytes + ETHERNET_SIZE - 2) == TYPE_VLAN)
+		return vlan_fast(input, p);
+	return road_fast(input, ETHERNET_SIZE, 0, p);
+}
+
 bool packet_decode_fast(const struct packet_input *input,
 			struct packet *ret_packet)
 {
-	const uint8_t *frame = input->bytes;
-	uint32_t captured = input->captured_size;
-	struct road r = {.frame = frame,
-			 .captured = captured,
-			 .size = input->size,
-			 .ip = ETHERNET_SIZE};
-	uint16_t type, vlan = 0;
+	return frame_fast(input, ret_packet);
+}
 
-	if (input->link_type != LINKTYPE_ETHERNET || input->gso_size ||
-	    captured < FRAME_SIZE_MIN)
-		return false;
-	if (r.size < captured)
-		r.size = captured;
-	type = load_be16(frame + ETHERNET_SIZE - 2);
-	if (type == TYPE_VLAN) {
-		vlan = load_be16(frame + ETHERNET_SIZE) & VLAN_VID_MASK;
-		type = load_be16(frame + ETHERNET_SIZE + 2);
-		r.ip += VLAN_SIZE;
-	}
-	frame_fill(input, r.size, vlan, ret_packet);
-	if (type == TYPE_IP4)
-		return ip4_fast(&r, ret_packet);
-	return type == TYPE_IP6 && ip6_fast(&r, ret_packet);
+enum verdict packet_decode(const struct packet_input *input,
+			   struct packet *ret_packet)
+{
+	if (frame_fast(input, ret_packet))
+		return VERDICT_OK;
+	return packet_decode_general(input, ret_packet);
 }

@@ -10,8 +10,9 @@
 #define GRE_ACKNOWLEDGMENT 0x0080 /* version 1 */
 #define GRE_VERSION        0x0007
 
-#define TYPE_ERSPAN  0x88be /* types I and II */
-#define TYPE_ERSPAN3 0x22eb
+#define TYPE_ERSPAN   0x88be /* types I and II */
+#define TYPE_ERSPAN3  0x22eb
+#define TYPE_REDIRECT 0x883e /* WCCP */
 
 #define ERSPAN_VERSION2    1 /* as type II and III have it */
 #define ERSPAN_VERSION3    2
@@ -51,6 +52,16 @@ static bool erspan3_enter(struct walk *w, uint16_t *ret_type)
 	       ERSPAN3_TYPE(word) == ERSPAN3_ETHERNET;
 }
 
+/* IP that a router diverts to a cache: version 2 has 4 bytes before it, which
+ * do not begin like IPv4 (draft-mclaggan-wccp-v2rev1 3). */
+static bool redirect_enter(struct walk *w, uint16_t *ret_type)
+{
+	*ret_type = TYPE_IP4;
+	if (cursor_size(&w->c) > 0 && w->c.at[0] >> 4 == 4)
+		return true;
+	return cursor_skip(&w->c, 4);
+}
+
 /* Checksum, key and sequence number are there as the flags say. */
 static bool gre0_enter(struct walk *w, uint16_t flags, uint16_t *ret_type)
 {
@@ -66,6 +77,8 @@ static bool gre0_enter(struct walk *w, uint16_t flags, uint16_t *ret_type)
 	if (*ret_type == TYPE_ERSPAN3)
 		return erspan3_enter(w, ret_type);
 	w->tunnel = TUNNEL_GRE;
+	if (*ret_type == TYPE_REDIRECT)
+		return redirect_enter(w, ret_type);
 	if (*ret_type == TYPE_ETHERNET && flags & GRE_KEY &&
 	    !(flags & (GRE_CHECKSUM | GRE_SEQUENCE))) {
 		w->tunnel = TUNNEL_NVGRE;

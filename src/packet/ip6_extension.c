@@ -91,12 +91,13 @@ uint32_t ip6_jumbo_size(struct cursor c)
 {
 	uint8_t type, size;
 	uint32_t jumbo;
+	size_t header;
 
 	if (cursor_size(&c) < EXTENSION_SIZE_MIN)
 		return 0;
-	size = c.at[1];
-	if (cursor_size(&c) > (size + 1U) * 8)
-		c.end = c.at + (size + 1U) * 8;
+	header = extension_size(PROTOCOL_HOP_BY_HOP, c.at[1]);
+	if (cursor_size(&c) > header)
+		c.end = c.at + header;
 	(void)cursor_skip(&c, 2);
 	while (cursor_u8(&c, &type)) {
 		if (type == OPTION_PAD1)

@@ -29,13 +29,6 @@ static enum verdict raw_enter(struct walk *w, uint16_t *ret_type)
 	return VERDICT_OK;
 }
 
-static enum verdict ppp_enter(struct walk *w, uint16_t *ret_type)
-{
-	(void)w;
-	*ret_type = TYPE_PPP;
-	return VERDICT_OK;
-}
-
 static enum verdict pppoe_enter(struct walk *w, uint16_t *ret_type)
 {
 	(void)w;
@@ -142,7 +135,7 @@ static const struct link {
 } links[] = {
 	{LINKTYPE_ETHERNET, ethernet_enter},
 	{0, loopback_enter},   /* NULL */
-	{9, ppp_enter},        /* PPP */
+	{9, serial_enter},     /* PPP */
 	{12, raw_enter},       /* RAW, as some systems number it */
 	{14, raw_enter},       /* RAW, as OpenBSD does */
 	{50, serial_enter},    /* PPP_HDLC */

@@ -55,6 +55,8 @@
 #define TYPE_PPP            0x880b
 #define TYPE_VLAN_SERVICE   0x88a8
 #define TYPE_BACKBONE       0x88e7
+#define TYPE_FABRIC         0x8903 /* Cisco FabricPath */
+#define TYPE_SERVICE        0x894f /* network service header */
 #define TYPE_VLAN_OLD       0x9100
 #define TYPE_NONE           0      /* nothing that is decoded here */
 #define TYPE_MIN            0x0600 /* below it is a length, IEEE 802.3 3.2.6 */

@@ -69,12 +69,11 @@ void tcp_decode(const uint8_t *at, size_t captured, struct packet *p)
 	struct packet_tcp *tcp = &p->tcp;
 	uint8_t size = (at[12] >> 4) * 4;
 
-	*tcp = (struct packet_tcp){
-		.sequence = load_be32(at + 4),
-		.acknowledgment = load_be32(at + 8),
-		.window = load_be16(at + 14),
-		.header_size = size,
-	};
+	memset(tcp, 0, sizeof *tcp);
+	tcp->sequence = load_be32(at + 4);
+	tcp->acknowledgment = load_be32(at + 8);
+	tcp->window = load_be16(at + 14);
+	tcp->header_size = size;
 	p->flags |= PACKET_TCP;
 	if (captured >= size &&
 	    options_decode((struct cursor){at + TCP_HEADER_SIZE, at + size},

@@ -8,7 +8,7 @@
 
 #define PORTS_SIZE        4
 #define ICMP_TYPE_SIZE    2 /* type and code */
-#define ICMP_HEADER_SIZE  8
+#define OTHER_HEADER_SIZE 8
 #define SCTP_HEADER_SIZE  12
 #define DCCP_HEADER_SIZE  12
 #define TCP_OFFSET_PLACE  12
@@ -124,11 +124,8 @@ static uint32_t header_decode(struct walk *w, struct packet *p)
 		return dccp_header(at, captured);
 	case PROTOCOL_SCTP:
 		return SCTP_HEADER_SIZE;
-	case PROTOCOL_ICMP:
-	case PROTOCOL_ICMP6:
-		return ICMP_HEADER_SIZE;
-	default: /* UDP-Lite: its size field is that of the checksum */
-		return UDP_HEADER_SIZE;
+	default: /* ICMP; UDP-Lite, whose size field is the checksum's */
+		return OTHER_HEADER_SIZE;
 	}
 }
 

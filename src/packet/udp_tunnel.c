@@ -57,8 +57,9 @@ static bool vxlan_enter(struct walk *w, uint16_t *ret_type)
 /* draft-ietf-nvo3-vxlan-gpe-13 */
 static bool vxlan_gpe_enter(struct walk *w, uint16_t *ret_type)
 {
-	static const uint16_t types[] = {TYPE_NONE,     TYPE_IP4,  TYPE_IP6,
-					 TYPE_ETHERNET, TYPE_NONE, TYPE_MPLS};
+	static const uint16_t types[] = {TYPE_NONE,    TYPE_IP4,
+					 TYPE_IP6,     TYPE_ETHERNET,
+					 TYPE_SERVICE, TYPE_MPLS};
 	const uint8_t *header;
 
 	if (!cursor_bytes(&w->c, VXLAN_SIZE, &header))
@@ -83,7 +84,7 @@ static bool geneve_enter(struct walk *w, uint16_t *ret_type)
 	if (!cursor_bytes(&w->c, GENEVE_SIZE, &header) ||
 	    header[0] & 0xc0 || /* version */
 	    header[1] & GENEVE_RESERVED || header[7] ||
-	    !cursor_skip(&w->c, (header[0] & 0x3fU) * 4))
+	    !cursor_skip(&w->c, (size_t)(header[0] & 0x3f) * 4))
 		return false;
 	w->tunnel = TUNNEL_GENEVE;
 	w->network = load_be24(header + 4);
@@ -163,7 +164,8 @@ bool udp_tunnel_enter(struct walk *w, const struct packet *p,
 	const uint16_t *port = p->tuple.port;
 
 	walk_skip(w, UDP_HEADER_SIZE);
-	w->strict = true;
+	/* A super-frame's sizes do not fit their fields inside either. */
+	w->strict = !(p->flags & PACKET_IP_SIZE_ZERO);
 	switch (port[1]) {
 	case PORT_VXLAN:
 	case PORT_VXLAN_OLD:

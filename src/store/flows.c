@@ -261,10 +261,15 @@ static void committed(struct store *store)
 
 int store_commit(struct store *store, struct fault *ret_fault)
 {
-	int result, rc = 0;
+	int result, rc;
 
 	if (store->counters.pending == 0 && store->run_written && !store->note)
 		return 0;
+	rc = store_follow(store, ret_fault);
+	if (rc < 0) {
+		store->counters.failures++;
+		return rc;
+	}
 	result = store_step(store, STATEMENT_BEGIN);
 	if (result == SQLITE_OK)
 		result = run_write(store);

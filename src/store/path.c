@@ -192,6 +192,16 @@ int path_lock(const char *path, const char *lock_path, int *ret_fd,
 	return 0;
 }
 
+/* The file goes before the lock; one that is another's by now stays. */
+void path_unlock(const char *lock_path, int fd)
+{
+	if (fd < 0)
+		return;
+	if (lock_current(fd, lock_path))
+		(void)unlink(lock_path);
+	(void)close(fd);
+}
+
 int path_file_make(const char *path, bool *ret_made, struct fault *ret_fault)
 {
 	int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0640);

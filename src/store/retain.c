@@ -193,9 +193,9 @@ static int size_retain(struct store *store)
 
 int store_retain(struct store *store, struct wall now)
 {
-	int rc = 0;
+	int rc = store_follow(store, NULL);
 
-	if (store->keep_age_ns > 0)
+	if (rc == 0 && store->keep_age_ns > 0)
 		rc = age_retain(store, now.ns - store->keep_age_ns);
 	return rc ? rc : size_retain(store);
 }

@@ -89,6 +89,8 @@ static bool column_named(const char *name)
 
 static int columns_make(struct store *store)
 {
+	if (store->columns)
+		return 0;
 	store->columns =
 		calloc(flow_fields.count, sizeof(const struct field_row *));
 	store->scratch = calloc(flow_fields.count, sizeof *store->scratch);

@@ -177,9 +177,30 @@ static int database_open(struct store *store, struct fault *ret_fault)
 	return result == SQLITE_OK ? 0 : store_fault(store, result, ret_fault);
 }
 
-static int files_open(struct store *store, struct fault *ret_fault)
+static int database_make(struct store *store, struct fault *ret_fault)
 {
 	bool made = false;
+	int rc = path_file_make(store->path, &made, ret_fault);
+
+	if (rc == 0)
+		rc = database_open(store, ret_fault);
+	if (rc < 0 && made)
+		(void)unlink(store->path);
+	return rc;
+}
+
+static void database_close(struct store *store)
+{
+	for (int i = 0; i < STATEMENT_COUNT; i++) {
+		(void)sqlite3_finalize(store->statements[i]);
+		store->statements[i] = NULL;
+	}
+	(void)sqlite3_close(store->db);
+	store->db = NULL;
+}
+
+static int files_open(struct store *store, struct fault *ret_fault)
+{
 	int rc = path_file_check(store->path, ret_fault);
 
 	if (rc == 0)
@@ -188,19 +209,42 @@ static int files_open(struct store *store, struct fault *ret_fault)
 		rc = path_lock(store->path, store->lock_path, &store->lock_fd,
 			       ret_fault);
 	if (rc == 0)
-		rc = path_file_make(store->path, &made, ret_fault);
+		rc = database_make(store, ret_fault);
+	return rc;
+}
+
+int store_follow(struct store *store, struct fault *ret_fault)
+{
+	int moved = 0, rc;
+
+	if (store->db)
+		(void)sqlite3_file_control(store->db, "main",
+					   SQLITE_FCNTL_HAS_MOVED, &moved);
+	if (store->db && !moved)
+		return 0;
+	database_close(store);
+	store->run_written = false;
+	store->epoch_count = 0;
+	rc = path_file_check(store->path, ret_fault);
 	if (rc == 0)
-		rc = database_open(store, ret_fault);
-	if (rc < 0 && made)
-		(void)unlink(store->path);
+		rc = path_folder_make(store->path, ret_fault);
+	if (rc == 0)
+		rc = database_make(store, ret_fault);
+	if (rc < 0)
+		database_close(store);
 	return rc;
 }
 
 int store_open(const struct store_options *options, struct store **ret_store,
 	       struct fault *ret_fault)
 {
-	struct store *store = store_allocate(options);
+	struct store *store;
 	int rc;
+
+	/* Nobody reads SQLite's account of memory, and keeping it takes a
+	 * lock for every allocation.  Refused once SQLite runs: no matter. */
+	(void)sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+	store = store_allocate(options);
 
 	if (!store)
 		return fault_set(ret_fault, -ENOMEM, "%s: out of memory",
@@ -233,25 +277,14 @@ uint64_t store_size(const struct store *store)
 	return size;
 }
 
-/* The lock goes last, and its file before the lock: see path_lock(). */
-static void lock_release(struct store *store)
-{
-	if (store->lock_fd < 0)
-		return;
-	(void)unlink(store->lock_path);
-	(void)close(store->lock_fd);
-}
-
 void store_close(struct store *store)
 {
 	if (!store)
 		return;
 	if (store->statements[STATEMENT_COUNT - 1])
 		(void)store_commit(store, NULL);
-	for (int i = 0; i < STATEMENT_COUNT; i++)
-		(void)sqlite3_finalize(store->statements[i]);
-	(void)sqlite3_close(store->db);
-	lock_release(store);
+	database_close(store);
+	path_unlock(store->lock_path, store->lock_fd);
 	pending_fini(&store->pending);
 	free(store->order);
 	free(store->samples);

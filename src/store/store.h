@@ -90,7 +90,8 @@ int store_interface(struct store *store,
 
 /* Writes everything taken since the last commit in one transaction.
  * Returns 0, or -ENOSPC, -EIO, ... : nothing is lost yet, it will be tried
- * again at the next commit; ret_fault (may be NULL) has the sentence. */
+ * again at the next commit; ret_fault (may be NULL) has the sentence.  A file
+ * that was removed or moved away meanwhile is made anew. */
 int store_commit(struct store *store, struct fault *ret_fault);
 
 /* Keeps the run's summary for the next commit: 'json' is the ledger as a JSON

@@ -131,6 +131,9 @@ int path_file_check(const char *path, struct fault *ret_fault);
 int path_lock(const char *path, const char *lock_path, int *ret_fd,
 	      struct fault *ret_fault);
 
+/* Gives the lock back; fd -1: nothing to do. */
+void path_unlock(const char *lock_path, int fd);
+
 /* Makes an empty file (0640) if there is none; *ret_made says which. */
 int path_file_make(const char *path, bool *ret_made, struct fault *ret_fault);
 
@@ -139,6 +142,10 @@ int path_fault(const char *path, int error, struct fault *ret_fault);
 
 /* sqlite.c: what a result of SQLite means; fills the fault, returns a code. */
 int store_fault(const struct store *store, int result, struct fault *ret_fault);
+
+/* Opens the file anew if it was removed or moved away: rows written to a file
+ * without a name would be lost in silence.  A code of store_open(). */
+int store_follow(struct store *store, struct fault *ret_fault);
 
 /* Runs statements without parameters; a result of SQLite. */
 int store_exec(struct store *store, const char *sql);

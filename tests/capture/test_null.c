@@ -40,8 +40,7 @@ static void refuses_what_it_cannot_open_by_name(void **state)
 	assert_string_equal(fault.text, "backend 'nul': no such backend; "
 					"'sonde doctor' lists them");
 	assert_int_equal(capture_open(&target, &capture, &fault), -EINVAL);
-	assert_string_equal(fault.text,
-			    "null: 'six' is not a count of frames");
+	assert_string_equal(fault.text, "null: 'six' is not a count of frames");
 }
 
 int main(void)

@@ -34,7 +34,7 @@ static void time_draw(struct traffic *t)
 	else
 		t->now_ns += (int64_t)draw(t, 40 * S);
 	if (t->jumps && draw(t, 20000) == 0)
-		t->now_ns += 3 * 365 * 86400 * S;
+		t->now_ns += INT64_C(3) * 365 * 86400 * S;
 }
 
 static uint8_t tcp_flags_draw(struct traffic *t)
@@ -190,16 +190,16 @@ static void compare_with_model(const struct flow_options *options,
 static void gives_the_records_of_the_plain_meter(void **state)
 {
 	static const struct {
-		unsigned tuples;
 		int64_t idle_s;
 		int64_t active_s;
+		unsigned tuples;
 		bool mark;
 		bool jumps;
 	} cases[] = {
-		{300, 30, 60, false, false}, {300, 30, 10, false, false},
-		{3000, 30, 60, true, false}, {300, 3600, 86400, true, true},
-		{50, 30, 1, true, true},     {3500, 300, 1800, false, true},
-		{1000, 60, 45, true, false},
+		{30, 60, 300, false, false}, {30, 10, 300, false, false},
+		{30, 60, 3000, true, false}, {3600, 86400, 300, true, true},
+		{30, 1, 50, true, true},     {300, 1800, 3500, false, true},
+		{60, 45, 1000, true, false},
 	};
 
 	(void)state;
@@ -232,8 +232,7 @@ static void run_batched(const struct packet *packets, size_t batch,
 }
 
 /* 9,000 tuples in a table of 4,096: evictions too. */
-static void
-gives_the_same_bytes_however_batched_and_with_or_without_simd(void **state)
+static void gives_the_same_bytes_in_any_batches_by_any_code(void **state)
 {
 	static const size_t batches[] = {7, 32, 256, PACKETS};
 	struct traffic t = {.random = 42, .tuples = 12000, .jumps = true};
@@ -262,7 +261,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(gives_the_records_of_the_plain_meter),
 		cmocka_unit_test(
-			gives_the_same_bytes_however_batched_and_with_or_without_simd),
+			gives_the_same_bytes_in_any_batches_by_any_code),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

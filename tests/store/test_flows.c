@@ -165,6 +165,17 @@ static void lets_final_records_displace_updates_when_full(void **state)
 		assert_int_equal(put(store, i, FLOW_END_IDLE), 0);
 	assert_int_equal(store_commit(store, NULL), 0);
 	assert_int_equal(store_counters(store).late, counters.late);
+	/* And the same again: the first record is an update once more. */
+	for (uint64_t i = 0; i < RECORDS; i++)
+		assert_int_equal(
+			put(store, 4000 + i, i ? FLOW_END_IDLE : FLOW_END_NONE),
+			0);
+	assert_int_equal(put(store, 5000, FLOW_END_IDLE), 0);
+	assert_int_equal(put(store, 5001, FLOW_END_IDLE), ERR_STORE_BEHIND);
+	assert_int_equal(store_commit(store, NULL), 0);
+	assert_int_equal(read_integer("SELECT count(*) FROM flows WHERE seq "
+				      "IN (4000, 5000)"),
+			 1);
 	assert_adds_up(store);
 	store_close(store);
 	assert_sound();

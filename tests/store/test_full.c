@@ -178,6 +178,50 @@ static void retention_frees_a_full_disk(void **state)
 	assert_sound();
 }
 
+static int put_epoch(struct store *store, uint64_t epoch)
+{
+	struct flow_record record = record_of(0, FLOW_END_IDLE);
+
+	record.epoch = epoch;
+	return store_flow(store, &record);
+}
+
+/* An epoch's number that was rolled back must not be used. */
+static void numbers_epochs_anew_after_a_rollback(void **state)
+{
+	struct store_options options = options_at(database);
+	struct store *store;
+	uint64_t seq = 0;
+	sqlite3 *db;
+
+	need_disk(state);
+	options.pending_count = 4 * BATCH;
+	store = open_with(&options);
+	disk_fill(2 << 20);
+	(void)fill_until_full(store, &seq);
+	disk_fill(0);
+	assert_int_equal(put_epoch(store, 1), 0);
+	assert_int_equal(fill_batch(store, &seq, NULL), -ENOSPC);
+	/* Meanwhile its number goes to another. */
+	assert_int_equal(unlink(filler), 0);
+	assert_int_equal(sqlite3_open(database, &db), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(db,
+				      "INSERT INTO epochs(probe, epoch) "
+				      "VALUES ('other', 1)",
+				      NULL, NULL, NULL),
+			 SQLITE_OK);
+	(void)sqlite3_close(db);
+	assert_int_equal(store_commit(store, NULL), 0);
+	assert_int_equal(store_counters(store).lost, 0);
+	store_close(store);
+	assert_int_equal(read_integer("SELECT count(*) FROM flows JOIN epochs "
+				      "ON epochs.id = flows.id >> 42 AND "
+				      "epochs.epoch = flows.epoch AND "
+				      "epochs.probe = flows.probe"),
+			 seq + 1);
+	assert_sound();
+}
+
 static void refuses_to_open_where_there_is_no_space(void **state)
 {
 	struct store_options options = options_at(database);
@@ -190,7 +234,15 @@ static void refuses_to_open_where_there_is_no_space(void **state)
 	assert_non_null(strstr(fault.text, "no space left"));
 	assert_int_equal(access(database, F_OK), -1);
 	assert_int_equal(unlink(filler), 0);
-	store_close(open_with(&options));
+	store = open_with(&options);
+	assert_int_equal(put(store, 1, FLOW_END_IDLE), 0);
+	store_close(store);
+	/* One that exists stays as it is. */
+	disk_fill(0);
+	assert_int_equal(store_open(&options, &store, &fault), -ENOSPC);
+	assert_int_equal(unlink(filler), 0);
+	assert_int_equal(read_integer("SELECT count(*) FROM flows"), 1);
+	assert_sound();
 }
 
 #define TEST(name) \
@@ -203,6 +255,7 @@ int main(void)
 		TEST(loses_nothing_when_the_file_finds_no_space),
 		TEST(counts_what_it_must_give_up),
 		TEST(retention_frees_a_full_disk),
+		TEST(numbers_epochs_anew_after_a_rollback),
 		TEST(refuses_to_open_where_there_is_no_space),
 	};
 

@@ -304,6 +304,56 @@ static void says_what_to_do_without_permission(void **state)
 	assert_int_equal(chmod(folder, 0755), 0);
 }
 
+static void makes_a_file_anew_that_was_removed(void **state)
+{
+	struct store *store = open_fresh();
+
+	(void)state;
+	assert_int_equal(put(store, 1, FLOW_END_IDLE), 0);
+	assert_int_equal(store_commit(store, NULL), 0);
+	assert_int_equal(unlink(database), 0);
+	assert_int_equal(put(store, 2, FLOW_END_IDLE), 0);
+	assert_int_equal(store_commit(store, NULL), 0);
+	assert_int_equal(read_integer("SELECT count(*) FROM flows"), 1);
+	assert_int_equal(read_integer("SELECT seq FROM flows"), 2);
+	assert_int_equal(read_integer("SELECT count(*) FROM runs"), 1);
+	assert_int_equal(folder_teardown(state), 0);
+	assert_int_equal(put(store, 3, FLOW_END_IDLE), 0);
+	assert_int_equal(store_commit(store, NULL), 0);
+	assert_int_equal(read_integer("SELECT seq FROM flows"), 3);
+	assert_int_equal(store_counters(store).stored, 3);
+	assert_adds_up(store);
+	store_close(store);
+	assert_sound();
+}
+
+static void waits_while_a_foreign_file_is_in_its_place(void **state)
+{
+	struct store *store = open_fresh();
+	struct fault fault = {""};
+	struct bytes before;
+
+	(void)state;
+	assert_int_equal(store_commit(store, NULL), 0);
+	assert_int_equal(unlink(database), 0);
+	file_write(database, "a letter", 8);
+	before = file_read(database);
+	assert_int_equal(put(store, 1, FLOW_END_IDLE), 0);
+	for (uint64_t i = 1; i <= 3; i++) {
+		assert_int_equal(store_commit(store, &fault), -EINVAL);
+		assert_int_equal(store_counters(store).failures, i);
+		assert_int_equal(store_retain(store, (struct wall){1}),
+				 -EINVAL);
+	}
+	assert_non_null(strstr(fault.text, "not a database"));
+	assert_unchanged(database, &before);
+	assert_int_equal(unlink(database), 0);
+	assert_int_equal(store_commit(store, &fault), 0);
+	assert_int_equal(read_integer("SELECT count(*) FROM flows"), 1);
+	assert_adds_up(store);
+	store_close(store);
+}
+
 #define TEST(name) \
 	cmocka_unit_test_setup_teardown(name, folder_setup, folder_teardown)
 
@@ -320,6 +370,8 @@ int main(void)
 		TEST(adds_columns_that_an_older_file_lacks),
 		TEST(refuses_a_second_writer_by_its_number),
 		TEST(takes_over_from_a_writer_that_was_killed),
+		TEST(makes_a_file_anew_that_was_removed),
+		TEST(waits_while_a_foreign_file_is_in_its_place),
 		TEST(says_what_to_do_without_permission),
 	};
 

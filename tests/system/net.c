@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -31,12 +32,17 @@ bool net_enter(void)
 {
 	if (unshare(CLONE_NEWNET) != 0) {
 		fprintf(stderr, "no network namespace: %s; run as root\n",
-			strerror(errno));
+			strerrordesc_np(errno));
 		return false;
 	}
 	text_write("/proc/sys/net/ipv6/conf/all/disable_ipv6", "1");
 	text_write("/proc/sys/net/ipv6/conf/default/disable_ipv6", "1");
 	return true;
+}
+
+bool net_run(const char *command)
+{
+	return system(command) == 0; /* NOLINT: words of our own */
 }
 
 void net_ip(const char *format, ...)
@@ -45,18 +51,46 @@ void net_ip(const char *format, ...)
 	va_list arguments;
 
 	va_start(arguments, format);
-	vsnprintf(command + 3, sizeof command - 3, format, arguments);
+	vsnprintf(command + 3, sizeof command - 3, format, /* NOLINT: begun */
+		  arguments);
 	va_end(arguments);
-	if (system(command) != 0)
+	if (!net_run(command))
 		fail_msg("%s failed", command);
+}
+
+/* The kernel opens an interface's queue some time after its carrier is
+ * there, and drops what is sent before. */
+static void wait_running(const char *interface)
+{
+	struct ifreq request = {0};
+	int fd = socket(AF_INET, SOCK_DGRAM, 0);
+
+	snprintf(request.ifr_name, sizeof request.ifr_name, "%s", interface);
+	for (int i = 0; i < 2000; i++) {
+		assert_int_equal(ioctl(fd, SIOCGIFFLAGS, &request), 0);
+		if (request.ifr_flags & IFF_RUNNING)
+			break;
+		usleep(1000);
+	}
+	assert_true(request.ifr_flags & IFF_RUNNING);
+	/* waits for the lock that the opening holds */
+	assert_int_equal(ioctl(fd, SIOCSIFFLAGS, &request), 0);
+	close(fd);
+}
+
+void net_up(const char *one, const char *other)
+{
+	net_ip("link set %s up", one);
+	net_ip("link set %s up", other);
+	wait_running(one);
+	wait_running(other);
 }
 
 void net_pair(void)
 {
 	net_ip("link add v0 address 02:00:00:00:00:01 type veth peer name v1 "
 	       "address 02:00:00:00:00:02");
-	net_ip("link set v0 up");
-	net_ip("link set v1 up");
+	net_up("v0", "v1");
 }
 
 static uint8_t *put16(uint8_t *at, uint16_t value)

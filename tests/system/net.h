@@ -15,8 +15,14 @@
  * is not permitted. */
 bool net_enter(void);
 
+/* Runs a command line; whether it went well. */
+bool net_run(const char *command);
+
 /* Runs 'ip ...' (printf's rules); fails the test if it fails. */
 void net_ip(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* Sets both ends of a pair up and waits until they carry frames. */
+void net_up(const char *one, const char *other);
 
 /* "v0" and "v1", a pair, both up, addresses 02:00:00:00:00:01 and :02. */
 void net_pair(void);

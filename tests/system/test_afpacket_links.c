@@ -1,14 +1,11 @@
-/* The afpacket backend over several interfaces, several members, filters and
+/* The afpacket backend over several interfaces, several members, and
  * super-frames. */
 #include <arpa/inet.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <linux/if_tun.h>
 #include <net/if.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -93,8 +90,7 @@ static void any_sees_interfaces_that_come_later(void **state)
 	(void)state;
 	send_on("v0", 10);
 	net_ip("link add w0 type veth peer name w1");
-	net_ip("link set w0 up");
-	net_ip("link set w1 up");
+	net_up("w0", "w1");
 	send_on("w0", 20);
 	send_on("w1", 30);
 	live_drain(capture, tally_add, &tally);
@@ -112,19 +108,17 @@ static void any_tells_a_number_from_its_next_owner(void **state)
 
 	(void)state;
 	net_ip("link add a0 index 501 type veth peer name a1 index 502");
-	net_ip("link set a0 up");
-	net_ip("link set a1 up");
+	net_up("a0", "a1");
 	send_on("a0", 5); /* read only after it is gone */
 	net_ip("link set a1 down");
 	net_ip("link set a1 name renamed");
 	live_drain(capture, tally_add, &tally);
-	net_ip("link set renamed up");
+	net_up("a0", "renamed");
 	send_on("a0", 6);
 	live_drain(capture, tally_add, &tally);
 	net_ip("link del a0");
 	net_ip("link add b0 index 501 type veth peer name b1 index 502");
-	net_ip("link set b0 up");
-	net_ip("link set b1 up");
+	net_up("b0", "b1");
 	send_on("b0", 7);
 	live_drain(capture, tally_add, &tally);
 	assert_int_equal(tally_of(&tally, "a1"), 5);
@@ -140,8 +134,7 @@ static void any_names_an_interface_that_is_gone(void **state)
 
 	(void)state;
 	net_ip("link add c0 type veth peer name c1");
-	net_ip("link set c0 up");
-	net_ip("link set c1 up");
+	net_up("c0", "c1");
 	send_on("c0", 5);
 	net_ip("link del c0");
 	live_drain(capture, tally_add, &tally);
@@ -186,147 +179,6 @@ static void loopback_frames_are_seen_once(void **state)
 		assert_int_equal(counters.dropped_kernel, 0);
 		capture_close(capture);
 	}
-}
-
-/* --- filters ---------------------------------------------------------- */
-
-/* A tun device, which has no link layer; what is written arrives on it. */
-static int tun_open(const char *name)
-{
-	struct ifreq request = {.ifr_flags = IFF_TUN | IFF_NO_PI};
-	int fd = open("/dev/net/tun", O_RDWR);
-
-	snprintf(request.ifr_name, sizeof request.ifr_name, "%s", name);
-	if (fd >= 0 && ioctl(fd, TUNSETIFF, &request) == 0)
-		return fd;
-	if (fd >= 0)
-		close(fd);
-	return -1;
-}
-
-struct wanted {
-	const char *filter;
-	struct net_frame frame;
-	uint32_t wanted; /* of two: one plain, one like 'frame' */
-};
-
-static void filters_plain_and_tagged_frames(void **state)
-{
-	static const struct wanted cases[] = {
-		{"udp port 2000", {.tags = {5, 0}}, 1},
-		{"vlan", {.tags = {5, 0}}, 1},
-		{"vlan 5 and udp port 2000", {.tags = {5, 0}}, 1},
-		{"vlan 6", {.tags = {5, 0}}, 0},
-		{"vlan 5 and vlan 6", {.tags = {5, 6}}, 1},
-		{"udp or (vlan and udp)", {.tags = {5, 0}}, 2},
-		{"inbound", {.tags = {5, 0}}, 2},
-		{"outbound", {.tags = {5, 0}}, 0},
-		{"src host 192.0.2.1", {.size = 400}, 2},
-		{"src host 192.0.2.9", {.size = 400}, 0},
-		{"greater 300", {.size = 400}, 1},
-		{"ether src 02:00:00:00:00:01", {.size = 400}, 2},
-	};
-	int sender = net_sender("v0");
-
-	(void)state;
-	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-		struct capture *capture =
-			live_open(i % 2 ? "any" : "v1",
-				  AFPACKET(.filter = cases[i].filter));
-		struct net_frame frame = cases[i].frame;
-		struct frame frames[4];
-		int got = 0;
-		int count;
-
-		frame.source = plain.source;
-		frame.target = plain.target;
-		frame.target_port = plain.target_port;
-		net_send(sender, &plain, 1);
-		net_send(sender, &frame, 1);
-		while ((count = capture_next(capture, LIVE_WAIT_MS, 4,
-					     frames)) > 0) {
-			for (int k = 0; k < count; k++)
-				got += frames[k].outgoing ==
-				       (strcmp(cases[i].filter, "outbound") ==
-					0);
-			capture_release(capture, frames, count);
-		}
-		if (strcmp(cases[i].filter, "outbound") == 0)
-			got -= i % 2 ? 2 : 0; /* any sees v0 as well */
-		if (got != (int)cases[i].wanted)
-			fail_msg("'%s': %d of %u", cases[i].filter, got,
-				 cases[i].wanted);
-		capture_close(capture);
-	}
-	close(sender);
-}
-
-static void filters_devices_without_a_link_layer(void **state)
-{
-	int tun = tun_open("t0");
-	struct capture *captures[2];
-	uint8_t bytes[2048];
-	size_t size = net_frame_write(&plain, bytes);
-
-	(void)state;
-	if (tun < 0) {
-		print_message("SKIP: no tun device here\n");
-		skip();
-	}
-	net_ip("link set t0 up");
-	captures[0] = live_open("t0", AFPACKET(.filter = "udp port 2000"));
-	captures[1] = live_open("any", AFPACKET(.filter = "udp port 2001"));
-	assert_int_equal(write(tun, bytes + 14, size - 14), size - 14);
-	for (int i = 0; i < 2; i++) {
-		struct frame frame;
-		int count = capture_next(captures[i], 200, 1, &frame);
-
-		assert_int_equal(count, i == 0);
-		if (count) {
-			assert_int_equal(frame.link_type, 101);
-			assert_int_equal(frame.size, size - 14);
-			assert_memory_equal(frame.bytes, bytes + 14, size - 14);
-		}
-		assert_int_equal(capture_stats(captures[i]).filtered, i == 1);
-		capture_close(captures[i]);
-	}
-	close(tun);
-}
-
-/* The kernel's limit for the filters of one socket, of this namespace. */
-static bool filter_limit_set(const char *bytes)
-{
-	int fd = open("/proc/sys/net/core/optmem_max", O_WRONLY);
-	bool done = fd >= 0 && write(fd, bytes, strlen(bytes)) > 0;
-
-	if (fd >= 0)
-		close(fd);
-	return done;
-}
-
-static void a_filter_too_long_for_the_kernel_works_too(void **state)
-{
-	char filter[16384] = "udp port 2000";
-	struct capture *capture;
-	struct net_frame other = plain;
-	int sender = net_sender("v0");
-
-	(void)state;
-	if (!filter_limit_set("2000")) {
-		print_message("SKIP: no net.core.optmem_max of its own here\n");
-		skip();
-	}
-	for (int i = 0; i < 300; i++)
-		sprintf(filter + strlen(filter), " or src host 10.%d.%d.1",
-			i / 256, i % 256);
-	capture = live_open("v1", AFPACKET(.filter = filter));
-	other.target_port = 2001;
-	net_send(sender, &plain, 5);
-	net_send(sender, &other, 6);
-	assert_int_equal(live_drain(capture, NULL, NULL), 5);
-	assert_int_equal(capture_stats(capture).filtered, 6);
-	capture_close(capture);
-	close(sender);
 }
 
 /* --- fanout ----------------------------------------------------------- */
@@ -477,7 +329,7 @@ static pid_t receiver_start(int ready[2])
 	if (!net_enter() || write(ready[1], "n", 1) != 1 ||
 	    read(ready[0], bytes, 1) != 1)
 		_exit(1);
-	if (system("ip link set v1 up && ip addr add 192.0.2.2/24 dev v1"))
+	if (!net_run("ip link set v1 up && ip addr add 192.0.2.2/24 dev v1"))
 		_exit(1);
 	listener = socket(AF_INET, SOCK_STREAM, 0);
 	if (bind(listener, (void *)&address, sizeof address) ||
@@ -564,11 +416,6 @@ int main(void)
 		cmocka_unit_test_setup(any_names_an_interface_that_is_gone,
 				       enter),
 		cmocka_unit_test_setup(loopback_frames_are_seen_once, enter),
-		cmocka_unit_test_setup(filters_plain_and_tagged_frames, enter),
-		cmocka_unit_test_setup(filters_devices_without_a_link_layer,
-				       enter),
-		cmocka_unit_test_setup(
-			a_filter_too_long_for_the_kernel_works_too, enter),
 		cmocka_unit_test_setup(a_flow_and_its_fragments_stay_together,
 				       enter),
 		cmocka_unit_test_setup(members_together_have_every_frame_once,

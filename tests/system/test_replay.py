@@ -49,8 +49,8 @@ def metered(pair, path, workers, *speed):
             if process.poll() is None:
                 process.kill()
                 process.wait()
-    ledger = {name: int(value) for name, value in
-              re.findall(r"^\s+(\w+)\s+(\d+) ", errors.read_text(), re.MULTILINE)}
+    ledger = {name: int(value.replace(",", "")) for name, value in
+              re.findall(r"^\s+(\w+)\s+([\d,]+) ", errors.read_text(), re.MULTILINE)}
     sent -= link_counters(pair.right, "b0")["rx"]["dropped"] - lost  # lost by the link before any tap
     return ledger, sent, rate
 
