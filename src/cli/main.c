@@ -41,6 +41,7 @@ int main(int argc, char **argv)
 	const struct verb *verb;
 	const char *name;
 
+	/* No thread runs yet.  NOLINTNEXTLINE(concurrency-mt-unsafe) */
 	setlocale(LC_CTYPE, "");
 	if (argc < 2) {
 		program_help_print(stderr);

@@ -42,18 +42,18 @@ static void colors_begin(struct tui *tui)
 		return;
 	start_color();
 	use_default_colors();
-	for (short i = 1; i < PAINT_USED; i++)
-		init_pair(i, colors[i].foreground, colors[i].background);
+	for (int i = 1; i < PAINT_USED; i++)
+		init_pair((short)i, colors[i].foreground, colors[i].background);
 	if (COLORS < 256)
 		return;
 	/* Greys that terminals of 256 colours have at fixed places. */
 	init_pair(PAINT_DIM, 245, -1);
 	init_pair(PAINT_HEAD, 231, 24);
-	for (short i = 0; i < PAINT_USED; i++) {
+	for (int i = 0; i < PAINT_USED; i++) {
 		short foreground = -1, background;
 
 		if (i != PAINT_PLAIN)
-			pair_content(i, &foreground, &background);
+			pair_content((short)i, &foreground, &background);
 		init_pair((short)(PAINT_USED + i), foreground, 237);
 	}
 	tui->bars = COLOR_PAIRS > 2 * PAINT_USED;

@@ -179,8 +179,9 @@ int worker_init(struct engine *engine, struct worker *worker, uint16_t index);
 void worker_fini(struct worker *worker);
 int worker_table_make(struct worker *worker);
 bool worker_find(struct worker *worker, struct lookup *lookup);
-void *worker_main(void *worker);
-void *reader_main(void *reader);
+/* Threads: 'argument' is the worker, the reader. */
+void *worker_main(void *argument);
+void *reader_main(void *argument);
 uint16_t tuple_shard(const struct packet_tuple *tuple, uint16_t count);
 
 #endif

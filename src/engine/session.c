@@ -5,6 +5,7 @@
  */
 #include "packet_capture.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -322,6 +323,8 @@ static int poll_locked(capture_session_t *session, captured_packet_t **packets,
 
 	if (count == ERR_END)
 		return poll_end(session);
+	/* Without packets the engine delivers none. */
+	assert(packets || count <= 0);
 	pthread_mutex_lock(&session->pool_lock);
 	for (int i = 0; i < count; i++) {
 		packets[i] = session->free_packets[--session->free_count];
@@ -353,12 +356,14 @@ void capture_packets_release(capture_session_t *session,
 	pthread_mutex_lock(&session->pool_lock);
 	for (int i = 0; i < count; i++) {
 		captured_packet_t *packet = packets[i];
+		/* The public structure keeps the pointer as a number.
+		 * NOLINTNEXTLINE(performance-no-int-to-ptr) */
+		void *hold = (void *)(uintptr_t)packet->reserved[0];
 		struct engine_frame frame = {
 			.frame = {.bytes = packet->data,
 				  .captured_size = packet->captured_length,
 				  .size = packet->length,
-				  .hold = (void *)(uintptr_t)
-						  packet->reserved[0]},
+				  .hold = hold},
 			.interface = packet->interface_index,
 			.feed = (uint16_t)(packet->reserved[1] >> 16),
 			.source = (uint16_t)packet->reserved[1],

@@ -53,9 +53,9 @@ struct capture_session {
 int session_error(int code, const char *sentence);
 void session_error_clear(void);
 
-/* session_flow.c */
-void session_record(void *session, const struct flow_record *record);
-void *session_collect(void *session);
+/* session_flow.c; 'context' is the session. */
+void session_record(void *context, const struct flow_record *record);
+void *session_collect(void *context);
 void session_flow_fini(capture_session_t *session);
 
 #endif

@@ -214,7 +214,7 @@ int main(void)
 		cmocka_unit_test(shortens_numbers_as_people_read_them),
 	};
 
-	/* NOLINTNEXTLINE(concurrency-mt-unsafe) */
+	/* one thread: NOLINTNEXTLINE(concurrency-mt-unsafe) */
 	(void)setenv("TZ", "UTC", 1);
 	tzset();
 	return cmocka_run_group_tests(tests, NULL, NULL);

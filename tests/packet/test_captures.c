@@ -170,7 +170,7 @@ static void decodes_every_frame_of_the_public_captures(void **state)
 			tally.skipped++;
 			continue;
 		}
-		/* NOLINTNEXTLINE(concurrency-mt-unsafe) */
+		/* one thread: NOLINTNEXTLINE(concurrency-mt-unsafe) */
 		assert_int_equal(nftw(path, visit, FOLDERS_OPEN, FTW_PHYS), 0);
 	}
 	print_tally();
@@ -189,7 +189,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(decodes_every_frame_of_the_public_captures),
 	};
 
-	folder = getenv("SONDE_DATA"); /* NOLINT(concurrency-mt-unsafe) */
+	folder = getenv("SONDE_DATA");
 	if (!folder)
 		folder = argc > 1 ? argv[1] : "../shared/data";
 	return cmocka_run_group_tests(tests, NULL, NULL);

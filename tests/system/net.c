@@ -51,8 +51,7 @@ void net_ip(const char *format, ...)
 	va_list arguments;
 
 	va_start(arguments, format);
-	vsnprintf(command + 3, sizeof command - 3, format, /* NOLINT: begun */
-		  arguments);
+	vsnprintf(command + 3, sizeof command - 3, format, arguments);
 	va_end(arguments);
 	if (!net_run(command))
 		fail_msg("%s failed", command);
