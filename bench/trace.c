@@ -33,8 +33,8 @@ static void put32(uint8_t *at, uint32_t value)
 }
 
 /* Ethernet, and how IPv4 begins. */
-static const uint8_t head[] = {2, 0, 0, 0, 0, 2, 2,    0,
-			       0, 0, 0, 1, 8, 0, 0x45, 0};
+static const uint8_t frame_head[] = {2, 0, 0, 0, 0, 2, 2,    0,
+				     0, 0, 0, 1, 8, 0, 0x45, 0};
 
 static void frame_make(uint8_t *frame, uint32_t size, uint32_t flow,
 		       unsigned int back)
@@ -42,7 +42,7 @@ static void frame_make(uint8_t *frame, uint32_t size, uint32_t flow,
 	uint32_t client = 0x0a000000U + flow, server = 0xac100000U + flow % 977;
 	uint32_t port = 1024 + flow % 50000;
 
-	memcpy(frame, head, sizeof head);
+	memcpy(frame, frame_head, sizeof frame_head);
 	put16(frame + 16, size - 14);
 	frame[22] = 64;
 	frame[23] = 17;
