@@ -86,8 +86,8 @@ static void row_help_print(const struct option_row *row, FILE *to)
 	int size;
 
 	size = snprintf(left, sizeof left, "%s%s%s",
-			row_negated(row) ? "no-" : "",
-			row->name, *placeholder ? " " : "");
+			row_negated(row) ? "no-" : "", row->name,
+			*placeholder ? " " : "");
 	snprintf(left + size, sizeof left - (size_t)size, "%s", placeholder);
 	line_text(row, text, sizeof text);
 	if (row->letter)

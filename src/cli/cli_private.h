@@ -30,8 +30,7 @@ struct verb {
 	bool hidden;
 };
 
-extern const struct verb flows_verb, run_verb, doctor_verb, help_verb,
-	man_verb;
+extern const struct verb flows_verb, run_verb, doctor_verb, help_verb, man_verb;
 
 /* The verbs in the table's order; NULL after the last. */
 const struct verb *verb_at(size_t index);
@@ -95,8 +94,8 @@ int faults_print(const struct engine *engine);
 /* Every counter with its line, from the wire to the records, and whether
  * they add up.  'store' may be NULL. */
 struct store;
-void ledger_print(const struct engine_ledger *ledger,
-		  const struct store *store, FILE *to);
+void ledger_print(const struct engine_ledger *ledger, const struct store *store,
+		  FILE *to);
 
 /* The same as one JSON object; a text to be freed, NULL: no memory. */
 char *ledger_json(const struct engine_ledger *ledger,

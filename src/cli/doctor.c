@@ -12,14 +12,10 @@ static const struct {
 	const char *area;
 	void (*check)(struct doctor *doctor);
 } checks[] = {
-	{"Backends", backends_check},
-	{"Fanout", fanout_check},
-	{"Privileges", privileges_check},
-	{"Software stamps", stamps_check},
-	{"Hardware stamps", cards_check},
-	{"Huge pages", pages_check},
-	{"Store", store_check},
-	{"Clock", clock_check},
+	{"Backends", backends_check},     {"Fanout", fanout_check},
+	{"Privileges", privileges_check}, {"Software stamps", stamps_check},
+	{"Hardware stamps", cards_check}, {"Huge pages", pages_check},
+	{"Store", store_check},           {"Clock", clock_check},
 	{"Interfaces", interfaces_check},
 };
 

@@ -1,8 +1,8 @@
 /* sonde doctor: backends, fanout, stamps, cards, interfaces. */
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/ethtool.h>
 #include <linux/errqueue.h>
+#include <linux/ethtool.h>
 #include <linux/net_tstamp.h>
 #include <linux/sockios.h>
 #include <net/if.h>
@@ -20,11 +20,11 @@
 #include "cli/doctor_private.h"
 #include "packet/packet.h"
 
-#define RING_SIZE     (UINT64_C(4) << 20)
-#define WAIT_NS       NS_PER_S
-#define ECHO_TRIES    40
-#define INTERFACES    128
-#define REMEDY_NET_RAW                                                 \
+#define RING_SIZE  (UINT64_C(4) << 20)
+#define WAIT_NS    NS_PER_S
+#define ECHO_TRIES 40
+#define INTERFACES 128
+#define REMEDY_NET_RAW                                               \
 	"run as root, or once: setcap cap_net_raw,cap_net_admin+ep " \
 	"/path/to/sonde"
 
@@ -108,8 +108,8 @@ static void live_check(struct doctor *doctor, const char *name)
 	int rc = capture_open(&options, &capture, &fault);
 
 	if (rc < 0) {
-		finding = finding_add(doctor, name, FINDING_NO, "%s",
-				      fault.text);
+		finding =
+			finding_add(doctor, name, FINDING_NO, "%s", fault.text);
 		if (rc == -EPERM || rc == -EACCES)
 			finding_remedy(finding, "%s", REMEDY_NET_RAW);
 		return;
@@ -131,9 +131,8 @@ static void live_check(struct doctor *doctor, const char *name)
 /* A capture file of one frame: pcap(5) in nanoseconds, native order. */
 static int trace_open(void)
 {
-	static const uint32_t head[] = {0xa1b23c4d, 2 | 4 << 16, 0, 0,
-					65535,      1,           1, 0,
-					60,         60};
+	static const uint32_t head[] = {0xa1b23c4d, 2 | 4 << 16, 0, 0,  65535,
+					1,          1,           0, 60, 60};
 	uint8_t frame[60] = {0xff};
 	int fd = memfd_create("doctor", MFD_CLOEXEC);
 
@@ -204,8 +203,8 @@ void fanout_check(struct doctor *doctor)
 		finding_add(doctor, "PACKET_FANOUT", FINDING_OK,
 			    "two workers shared lo, one got the frame");
 	} else {
-		finding = finding_add(doctor, "PACKET_FANOUT", FINDING_NO,
-				      "%s", fault.text);
+		finding = finding_add(doctor, "PACKET_FANOUT", FINDING_NO, "%s",
+				      fault.text);
 		finding_remedy(finding, "run with one worker (the default)");
 	}
 	capture_close(captures[1]);
@@ -252,8 +251,8 @@ void stamps_check(struct doctor *doctor)
 	int fd = echo_open();
 
 	if (fd >= 0 &&
-	    setsockopt(fd, SOL_SOCKET, SO_TIMESTAMPING, &flags,
-		       sizeof flags) == 0 &&
+	    setsockopt(fd, SOL_SOCKET, SO_TIMESTAMPING, &flags, sizeof flags) ==
+		    0 &&
 	    stamp_received(fd))
 		finding_add(doctor, "receive", FINDING_OK,
 			    "a datagram on lo came with the kernel's stamp");
@@ -321,10 +320,9 @@ void interfaces_check(struct doctor *doctor)
 
 		finding_add(doctor, infos[i].name,
 			    known ? FINDING_OK : FINDING_WARN,
-			    "%s, link type %u%s%s",
-			    infos[i].up ? "up" : "down", infos[i].link_type,
+			    "%s, link type %u%s%s", infos[i].up ? "up" : "down",
+			    infos[i].link_type,
 			    infos[i].link_type == 1 ? " (Ethernet)" : "",
-			    known ? ""
-				  : ", which is counted but not decoded");
+			    known ? "" : ", which is counted but not decoded");
 	}
 }

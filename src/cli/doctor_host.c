@@ -30,8 +30,7 @@ static const struct privilege {
 	 "for promiscuous mode and hardware stamps"},
 	{CAP_IPC_LOCK, FINDING_WARN, "CAP_IPC_LOCK",
 	 "to keep tables from being swapped out"},
-	{CAP_BPF, FINDING_WARN, "CAP_BPF",
-	 "by no part of this version"},
+	{CAP_BPF, FINDING_WARN, "CAP_BPF", "by no part of this version"},
 	{CAP_PERFMON, FINDING_WARN, "CAP_PERFMON",
 	 "by no part of this version"},
 };
@@ -59,9 +58,9 @@ void privileges_check(struct doctor *doctor)
 				    "held; needed %s", privilege->use);
 			continue;
 		}
-		finding = finding_add(doctor, privilege->name,
-				      privilege->without,
-				      "not held; needed %s", privilege->use);
+		finding =
+			finding_add(doctor, privilege->name, privilege->without,
+				    "not held; needed %s", privilege->use);
 		if (privilege->number <= CAP_IPC_LOCK)
 			finding_remedy(finding,
 				       "run as root, or by the systemd unit");

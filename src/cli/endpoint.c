@@ -8,11 +8,11 @@
 
 /* IANA "Assigned Internet Protocol Numbers". */
 static const char *const protocols[256] = {
-	[0] = "hopopt", [1] = "icmp",    [2] = "igmp",      [4] = "ipip",
-	[6] = "tcp",    [17] = "udp",    [33] = "dccp",     [41] = "ipv6",
-	[47] = "gre",   [50] = "esp",    [51] = "ah",       [58] = "icmp6",
-	[88] = "eigrp", [89] = "ospf",   [103] = "pim",     [112] = "vrrp",
-	[115] = "l2tp", [132] = "sctp",  [136] = "udplite",
+	[0] = "hopopt", [1] = "icmp",   [2] = "igmp",      [4] = "ipip",
+	[6] = "tcp",    [17] = "udp",   [33] = "dccp",     [41] = "ipv6",
+	[47] = "gre",   [50] = "esp",   [51] = "ah",       [58] = "icmp6",
+	[88] = "eigrp", [89] = "ospf",  [103] = "pim",     [112] = "vrrp",
+	[115] = "l2tp", [132] = "sctp", [136] = "udplite",
 };
 
 char *protocol_text(uint8_t protocol, char ret_text[static PROTOCOL_SIZE])

@@ -86,10 +86,10 @@ static const struct option_table flows_table = {
 /* What the table shows, the most telling first: it drops what does not
  * fit. */
 static const char *const flows_columns[] = {
-	"proto",      "src_ip", "src_port",  "dst_ip",     "dst_port",
-	"packets",    "bytes",  "rev_packets", "rev_bytes", "state",
-	"end_reason", "start_ns", "interface", "vlan",      "tunnel",
-	NULL,
+	"proto",     "src_ip",  "src_port",   "dst_ip",
+	"dst_port",  "packets", "bytes",      "rev_packets",
+	"rev_bytes", "state",   "end_reason", "start_ns",
+	"interface", "vlan",    "tunnel",     NULL,
 };
 
 struct flows {
@@ -287,15 +287,14 @@ const struct verb flows_verb = {
 	.main = flows_main,
 	.synopsis = "[OPTION...] FILE...\n[OPTION...] -i NAME...",
 	.line = "meter files or interfaces to standard output",
-	.about =
-		"Reads capture files (pcap, pcapng, gzip or zstd over them, "
-		"'-' for standard\n"
-		"input) or captures live, and writes a record for every flow "
-		"that ends. A file\n"
-		"meters the same at any speed. An interrupt ends a live "
-		"capture: what was\n"
-		"captured is metered and written, then the counters are "
-		"printed.",
+	.about = "Reads capture files (pcap, pcapng, gzip or zstd over them, "
+		 "'-' for standard\n"
+		 "input) or captures live, and writes a record for every flow "
+		 "that ends. A file\n"
+		 "meters the same at any speed. An interrupt ends a live "
+		 "capture: what was\n"
+		 "captured is metered and written, then the counters are "
+		 "printed.",
 	.examples =
 		"  sonde flows trace.pcap\n"
 		"  sonde flows -f json --filter 'tcp port 443' *.pcapng.gz\n"

@@ -98,9 +98,9 @@ static const struct common_options *common_of(const struct verb *verb,
 {
 	const struct option_table *table = verb->options;
 
-	return (const struct common_options
-			*)((const char *)options +
-			   table->groups[table->count - 1].base);
+	return (const struct common_options *)((const char *)options +
+					       table->groups[table->count - 1]
+						       .base);
 }
 
 int verb_line_parse(const struct verb *verb, int argc, char **argv,

@@ -22,9 +22,9 @@ static struct section verdict_section(const struct engine_ledger *ledger,
 				      struct counter_row *rows)
 {
 	for (int i = 0; i < VERDICT_COUNT; i++)
-		rows[i] = (struct counter_row){
-			verdict_word((enum verdict)i), "frames",
-			verdict_line((enum verdict)i)};
+		rows[i] = (struct counter_row){verdict_word((enum verdict)i),
+					       "frames",
+					       verdict_line((enum verdict)i)};
 	return (struct section){"Decode", "verdicts", rows, VERDICT_COUNT,
 				ledger->verdicts};
 }
@@ -48,8 +48,7 @@ static size_t sections_list(const struct engine_ledger *ledger,
 	if (!store)
 		return 4;
 	ret[4] = (struct section){"Store", "store", store_counter_rows,
-				  store_counter_count,
-				  (const uint64_t *)store};
+				  store_counter_count, (const uint64_t *)store};
 	return 5;
 }
 
@@ -90,8 +89,9 @@ void ledger_print(const struct engine_ledger *ledger, const struct store *store,
 			text_thousands(ledger->live, number));
 	if (!engine_ledger_sound(ledger, &fault))
 		fprintf(to, "The sums do NOT add up: %s.\n", fault.text);
-	else if (store && kept.given != kept.stored + kept.pending + kept.merged +
-				       kept.late + kept.lost)
+	else if (store && kept.given != kept.stored + kept.pending +
+						kept.merged + kept.late +
+						kept.lost)
 		fprintf(to, "The sums do NOT add up: the store's given are "
 			    "not its stored, pending and lost.\n");
 	else

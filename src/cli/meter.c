@@ -26,10 +26,9 @@ static int filter_check(const char *text, struct fault *ret_fault)
 		capture_close(capture);
 	if (rc != ERR_FILTER)
 		return 0;
-	return fault_set(ret_fault, rc, "%s",
-			 fault.text + (strncmp(fault.text, "filter ", 7) == 0
-					       ? 7
-					       : 0));
+	return fault_set(
+		ret_fault, rc, "%s",
+		fault.text + (strncmp(fault.text, "filter ", 7) == 0 ? 7 : 0));
 }
 
 const struct option_row capture_rows[CAPTURE_ROWS_COUNT] = {

@@ -24,8 +24,8 @@ void progress_clear(struct progress *progress)
 static void draw(struct progress *progress, double done, uint64_t frames,
 		 struct mono now)
 {
-	double span_s =
-		(double)mono_ns_between(progress->drawn, now) / (double)NS_PER_S;
+	double span_s = (double)mono_ns_between(progress->drawn, now) /
+			(double)NS_PER_S;
 	double all_ns = (double)mono_ns_between(progress->started, now);
 	double rate = (double)(frames - progress->frames) / span_s;
 	char count[TEXT_SIZE], each[TEXT_SIZE], left[TEXT_SIZE];

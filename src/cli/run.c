@@ -134,8 +134,8 @@ static void view_update(struct run *run)
 static void interval_end(struct run *run, struct mono now)
 {
 	struct status *status = &run->status;
-	double span_s = (double)mono_ns_between(run->interval, now) /
-			(double)NS_PER_S;
+	double span_s =
+		(double)mono_ns_between(run->interval, now) / (double)NS_PER_S;
 	struct top_totals totals;
 	uint64_t dropped;
 
@@ -370,17 +370,16 @@ const struct verb run_verb = {
 	.main = run_main,
 	.synopsis = "[OPTION...]",
 	.line = "capture, meter, keep and show, until interrupted",
-	.about =
-		"Captures on every interface unless told otherwise, meters "
-		"bidirectional flows,\n"
-		"keeps them with the interfaces' counters in a database and "
-		"shows who talks most:\n"
-		"on a terminal live, else as a log. A crash takes the last "
-		"second at most. An\n"
-		"interrupt ends it cleanly: what was captured is metered and "
-		"written, then every\n"
-		"counter is printed from the wire to the store. Keys of the "
-		"screen: ? lists them.",
+	.about = "Captures on every interface unless told otherwise, meters "
+		 "bidirectional flows,\n"
+		 "keeps them with the interfaces' counters in a database and "
+		 "shows who talks most:\n"
+		 "on a terminal live, else as a log. A crash takes the last "
+		 "second at most. An\n"
+		 "interrupt ends it cleanly: what was captured is metered and "
+		 "written, then every\n"
+		 "counter is printed from the wire to the store. Keys of the "
+		 "screen: ? lists them.",
 	.examples = "  sonde run\n"
 		    "  sonde run -i eth0 --keep-age 30d --no-tui\n"
 		    "  sonde run --config ./sonde.conf --check\n"

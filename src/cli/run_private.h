@@ -49,16 +49,16 @@ struct run {
 	char targets[128];
 	char probe[128];
 
-	struct mono asked;         /* when an update was asked for last */
-	struct wall asked_wall;    /* the same, in packets' time */
-	struct wall newest;        /* latest packet that was reported */
-	struct mono interval;      /* when the shown interval began */
-	uint64_t dropped_before;   /* in that interval's beginning */
-	int64_t interval_ns;       /* how long it shall be */
+	struct mono asked;       /* when an update was asked for last */
+	struct wall asked_wall;  /* the same, in packets' time */
+	struct wall newest;      /* latest packet that was reported */
+	struct mono interval;    /* when the shown interval began */
+	uint64_t dropped_before; /* in that interval's beginning */
+	int64_t interval_ns;     /* how long it shall be */
 	bool updating, retaining;
-	uint32_t uncommitted;      /* records since the last commit */
-	size_t faults;             /* of the engine, told */
-	bool output_gone;          /* nobody reads our log any more */
+	uint32_t uncommitted; /* records since the last commit */
+	size_t faults;        /* of the engine, told */
+	bool output_gone;     /* nobody reads our log any more */
 };
 
 /* The log, where there is no screen. */

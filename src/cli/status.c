@@ -29,13 +29,12 @@ static void rates_set(struct status_interface *interface,
 	const struct capture_interface_info *now = &interface->info;
 
 	interface->known = true;
-	interface->changed =
-		now->rx_packets != before->rx_packets ||
-		now->tx_packets != before->tx_packets ||
-		now->rx_dropped != before->rx_dropped ||
-		now->rx_errors != before->rx_errors ||
-		now->tx_dropped != before->tx_dropped ||
-		now->tx_errors != before->tx_errors;
+	interface->changed = now->rx_packets != before->rx_packets ||
+			     now->tx_packets != before->tx_packets ||
+			     now->rx_dropped != before->rx_dropped ||
+			     now->rx_errors != before->rx_errors ||
+			     now->tx_dropped != before->tx_dropped ||
+			     now->tx_errors != before->tx_errors;
 	interface->rx_bps = rate(now->rx_bytes, before->rx_bytes, span_s) * 8;
 	interface->tx_bps = rate(now->tx_bytes, before->tx_bytes, span_s) * 8;
 	interface->rx_pps = rate(now->rx_packets, before->rx_packets, span_s);
@@ -47,8 +46,8 @@ void status_interfaces_sample(struct status *status, struct mono now)
 	struct capture_interface_info infos[STATUS_INTERFACES_MAX];
 	struct status_interface before[STATUS_INTERFACES_MAX];
 	size_t before_count = status->interface_count;
-	double span_s = (double)mono_ns_between(status->now, now) /
-			(double)NS_PER_S;
+	double span_s =
+		(double)mono_ns_between(status->now, now) / (double)NS_PER_S;
 	int count = capture_interfaces(infos, STATUS_INTERFACES_MAX);
 
 	if (count < 0)

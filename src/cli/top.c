@@ -77,8 +77,7 @@ static void place_empty(struct top *top, uint32_t hole)
 			&top->flows[top->index[place] - 1];
 		uint32_t home = place_of(top, flow->epoch, flow->seq);
 
-		if (((place - home) & top->mask) <
-		    ((place - hole) & top->mask))
+		if (((place - home) & top->mask) < ((place - hole) & top->mask))
 			continue;
 		top->index[hole] = top->index[place];
 		hole = place;
@@ -100,9 +99,8 @@ static void flow_remove(struct top *top, uint32_t slot)
 	top->count--;
 }
 
-static struct top_flow *flow_add(struct top *top,
-				 const struct flow_record *record,
-				 uint32_t place)
+static struct top_flow *
+flow_add(struct top *top, const struct flow_record *record, uint32_t place)
 {
 	struct top_flow *flow;
 

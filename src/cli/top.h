@@ -22,7 +22,7 @@ struct top;
 struct top_flow {
 	uint64_t epoch, seq;
 	struct packet_tuple tuple;
-	uint64_t packets[2], bytes[2];           /* frames on the wire */
+	uint64_t packets[2], bytes[2];               /* frames on the wire */
 	uint64_t packets_before[2], bytes_before[2]; /* at the last tick */
 	double rate_bps[2], rate_pps[2]; /* over the last interval */
 	struct wall start, end;

@@ -114,8 +114,8 @@ static int host_compare_rate(const void *a, const void *b)
 static int host_compare_bytes(const void *a, const void *b)
 {
 	const struct top_host *left = a, *right = b;
-	int order = compare((double)sum(right->bytes),
-			    (double)sum(left->bytes));
+	int order =
+		compare((double)sum(right->bytes), (double)sum(left->bytes));
 
 	return order ? order : host_compare_address(a, b);
 }
@@ -172,8 +172,8 @@ size_t top_hosts(const struct top *top, const struct top_query *query,
 		[TOP_BY_PACKETS] = host_compare_flows,
 		[TOP_BY_NEWEST] = host_compare_flows,
 	};
-	struct top_host *hosts = calloc(2 * (size_t)top->count + 1,
-					sizeof *hosts);
+	struct top_host *hosts =
+		calloc(2 * (size_t)top->count + 1, sizeof *hosts);
 	size_t count = 0;
 
 	if (!hosts)

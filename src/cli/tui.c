@@ -121,12 +121,11 @@ void tui_snapshot(struct tui *tui, const struct status *status,
 				  .context = tui};
 
 	tui->status = *status;
-	tui->flow_count =
-		top_select(top, &query, tui->flows, TUI_ROWS_MAX);
-	tui->host_count = tui->view == TUI_HOSTS
-				  ? top_hosts(top, &query, tui->hosts,
-					      TUI_ROWS_MAX)
-				  : 0;
+	tui->flow_count = top_select(top, &query, tui->flows, TUI_ROWS_MAX);
+	tui->host_count =
+		tui->view == TUI_HOSTS
+			? top_hosts(top, &query, tui->hosts, TUI_ROWS_MAX)
+			: 0;
 }
 
 size_t tui_list_count(const struct tui *tui)
@@ -258,13 +257,13 @@ static const struct {
 	int key;
 	void (*act)(struct tui *tui);
 } keys[] = {
-	{'s', key_sort},         {'f', key_filter},
-	{'/', key_filter},       {'p', key_pause},
-	{' ', key_pause},        {'i', key_interfaces},
-	{'h', key_hosts},        {'?', key_help},
-	{KEY_ESCAPE, key_back},  {'j', key_down},
-	{KEY_DOWN, key_down},    {'k', key_up},
-	{KEY_UP, key_up},        {KEY_NPAGE, key_page_down},
+	{'s', key_sort},          {'f', key_filter},
+	{'/', key_filter},        {'p', key_pause},
+	{' ', key_pause},         {'i', key_interfaces},
+	{'h', key_hosts},         {'?', key_help},
+	{KEY_ESCAPE, key_back},   {'j', key_down},
+	{KEY_DOWN, key_down},     {'k', key_up},
+	{KEY_UP, key_up},         {KEY_NPAGE, key_page_down},
 	{KEY_PPAGE, key_page_up}, {KEY_HOME, key_home},
 	{'g', key_home},
 };

@@ -41,10 +41,10 @@ static void title_draw(const struct tui *tui)
 	int size;
 
 	strftime(clock, sizeof clock, "%H:%M:%S", localtime_r(&now, &local));
-	size = snprintf(right, sizeof right, "up %s  %s ",
-			text_age(mono_ns_between(status->started, status->now),
-				 age),
-			clock);
+	size = snprintf(
+		right, sizeof right, "up %s  %s ",
+		text_age(mono_ns_between(status->started, status->now), age),
+		clock);
 	line_fill(0, tui_color(PAINT_HEAD));
 	snprintf(left, sizeof left, " sonde %s  %s  on %s%s", SONDE_VERSION,
 		 status->probe, status->targets,
@@ -152,9 +152,9 @@ static int busiest(const struct status *status, uint64_t drawn)
 	for (size_t i = 0; i < status->interface_count; i++) {
 		if ((drawn >> i & 1) || !status->interfaces[i].info.up)
 			continue;
-		if (best < 0 || interface_rate(&status->interfaces[i]) >
-					interface_rate(
-						&status->interfaces[best]))
+		if (best < 0 ||
+		    interface_rate(&status->interfaces[i]) >
+			    interface_rate(&status->interfaces[best]))
 			best = (int)i;
 	}
 	return best;
@@ -164,8 +164,8 @@ static int busiest(const struct status *status, uint64_t drawn)
 static void interfaces_line_draw(const struct tui *tui, int line)
 {
 	const struct status *status = &tui->status;
-	const char *in = tui->blocks ? "↓" : "in", *out = tui->blocks ? "↑"
-								    : "out";
+	const char *in = tui->blocks ? "↓" : "in",
+		   *out = tui->blocks ? "↑" : "out";
 	uint64_t drawn = 0;
 	int column = 1, best;
 
@@ -220,7 +220,7 @@ static void footer_draw(const struct tui *tui, int line)
 	size = snprintf(right, sizeof right, "%s%s%s  by %s ",
 			tui->filter[0] ? "filter '" : "", tui->filter,
 			tui->filter[0] ? "'" : "", top_sort_words[tui->sort]);
-	if (COLS - size > (int)sizeof keys)
+	if (tui->filter[0] || COLS - size > (int)sizeof keys)
 		tui_put(line, COLS - size, tui_color(PAINT_HEAD), "%s", right);
 }
 

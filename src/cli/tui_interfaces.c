@@ -91,15 +91,15 @@ static double interface_share(const struct tui *tui, size_t index)
 }
 
 static const struct column columns[] = {
-	{"INTERFACE", 0, 0, name_cell, PAINT_PLAIN},
-	{"STATE", 5, 56, state_cell, PAINT_DIM},
-	{"TX b/s", -6, 0, out_rate_cell, PAINT_RATE},
-	{"RX b/s", -6, 0, in_rate_cell, PAINT_GOOD},
-	{"TX p/s", -6, 70, out_packets_cell, PAINT_RATE},
-	{"RX p/s", -6, 70, in_packets_cell, PAINT_GOOD},
-	{"SENT", -8, 60, sent_cell, PAINT_PLAIN},
-	{"RECEIVED", -8, 60, received_cell, PAINT_PLAIN},
-	{"DROPS+ERRORS", -12, 80, dropped_cell, PAINT_DIM},
+	{"INTERFACE", 0, 0, 0, name_cell, PAINT_PLAIN},
+	{"STATE", 5, 56, 0, state_cell, PAINT_DIM},
+	{"TX b/s", -6, 0, 0, out_rate_cell, PAINT_RATE},
+	{"RX b/s", -6, 0, 0, in_rate_cell, PAINT_GOOD},
+	{"TX p/s", -6, 70, 0, out_packets_cell, PAINT_RATE},
+	{"RX p/s", -6, 70, 0, in_packets_cell, PAINT_GOOD},
+	{"SENT", -8, 60, 0, sent_cell, PAINT_PLAIN},
+	{"RECEIVED", -8, 60, 0, received_cell, PAINT_PLAIN},
+	{"DROPS+ERRORS", -12, 80, 0, dropped_cell, PAINT_DIM},
 };
 
 void tui_interfaces_draw(const struct tui *tui, int line, int end)
@@ -122,8 +122,8 @@ void tui_help_draw(const struct tui *tui, int line, int end)
 	} rows[] = {
 		{"q", "quit; what was captured is metered and written"},
 		{"s", "sort by rate, bytes, packets, newest"},
-		{"f  /", "show only flows that hold a text: an address, a "
-			 "port, tcp, eth0"},
+		{"f  /", "show flows that hold a text: an address, :53, tcp, "
+			 "eth0"},
 		{"h", "hosts, every flow of each summed; again: flows"},
 		{"i", "interfaces by the kernel's counters; again: flows"},
 		{"p  Space", "hold the screen still; capture goes on"},
@@ -132,9 +132,10 @@ void tui_help_draw(const struct tui *tui, int line, int end)
 		{"Esc", "back to the flows; there: clear the filter"},
 		{"", ""},
 		{"", "TX is what the initiator, host or interface sent, in "
-		     "bits a second on"},
-		{"", "the wire. Traffic seen on several interfaces counts "
-		     "once."},
+		     "bits a"},
+		{"", "second on the wire. What is seen on several interfaces "
+		     "counts"},
+		{"", "once."},
 	};
 
 	(void)tui;

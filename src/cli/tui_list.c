@@ -5,7 +5,7 @@
 #include "cli/endpoint.h"
 #include "cli/tui_private.h"
 
-#define ENDPOINT_WIDTH_MIN 12
+#define ENDPOINT_WIDTH_MIN 9
 #define LINE_SIZE          512
 
 static int column_width(const struct column *column)
@@ -21,7 +21,7 @@ static int spare_width(const struct list *list)
 	for (size_t i = 0; i < list->column_count; i++) {
 		const struct column *column = &list->columns[i];
 
-		if (COLS < column->columns)
+		if (!column_shown(column))
 			continue;
 		left -= column_width(column) + 1;
 		sharing += column->width == 0;
@@ -53,7 +53,7 @@ static void titles_draw(const struct list *list, int spare, int line)
 		const struct column *column = &list->columns[i];
 		int width = column->width ? column_width(column) : spare;
 
-		if (COLS < column->columns)
+		if (!column_shown(column))
 			continue;
 		tui_put(line, at, tui_color(PAINT_TITLE) | A_UNDERLINE,
 			column->width < 0 ? "%*.*s" : "%-*.*s", width, width,
@@ -72,7 +72,7 @@ static void row_draw(const struct tui *tui, const struct list *list,
 		int width = column->width ? column_width(column) : spare;
 		char text[LINE_SIZE] = "";
 
-		if (COLS < column->columns)
+		if (!column_shown(column))
 			continue;
 		column->text(tui, index, text, sizeof text);
 		cell_draw(column, width, line, at, text);
@@ -99,7 +99,7 @@ static void bar_draw(const struct tui *tui, double share, int line)
 }
 
 void tui_list_draw(const struct tui *tui, const struct list *list, int line,
-		      int end)
+		   int end)
 {
 	titles_draw(list, spare_width(list), line++);
 	if (list->count == 0)

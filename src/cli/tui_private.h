@@ -64,8 +64,9 @@ typedef void cell_text(const struct tui *tui, size_t index, char *buffer,
 
 struct column {
 	const char *title;
-	int width;     /* negative: to the right; 0: what is left over */
-	int columns;   /* shown from this width of the terminal on */
+	int width;   /* negative: to the right; 0: what is left over */
+	int columns; /* shown from this width of the terminal on ... */
+	int below;   /* ... and below this one; 0: on any wider */
 	cell_text *text;
 	enum tui_paint color;
 };
@@ -77,6 +78,13 @@ struct list {
 	double (*share)(const struct tui *tui, size_t index); /* 0 to 1 */
 	const char *empty; /* said where there is no row */
 };
+
+/* Whether the terminal is as wide as the column wants it. */
+static inline bool column_shown(const struct column *column)
+{
+	return COLS >= column->columns &&
+	       (column->below == 0 || COLS < column->below);
+}
 
 /* Draws a list from its row tui->first on. */
 void tui_list_draw(const struct tui *tui, const struct list *list, int line,

@@ -447,8 +447,8 @@ static void tells_what_keeps_a_file_from_being_read(void **state)
 /* What a print function writes, as a text to be freed. */
 static char *printed(void (*print)(const struct option_table *table, FILE *to))
 {
-	char *text = NULL;
-	size_t size;
+	static char *text; /* stdio keeps its address */
+	static size_t size;
 	FILE *to = open_memstream(&text, &size);
 
 	assert_non_null(to);
