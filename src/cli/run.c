@@ -18,7 +18,8 @@
 #define ANSWER_MAX_NS (NS_PER_S / 5) /* records still to be collected */
 #define MARGIN_NS     NS_PER_S       /* packets wait that long in a ring */
 #define VIEW_NS       NS_PER_S
-#define FIRST_NS      (2 * NS_PER_S) /* a log's first report */
+#define FIRST_NS      NS_PER_S        /* a log's first report */
+#define LAST_NS       (NS_PER_S / 10) /* what a log's last one covers */
 #define COMMIT_COUNT  16384
 #define TOP_COUNT_MAX (1U << 20)
 
@@ -303,6 +304,9 @@ static int run_end(struct run *run)
 				? EXIT_DONE
 				: EXIT_PARTIAL;
 
+	if (!run->tui && !run->output_gone &&
+	    mono_ns_between(run->interval, mono_now()) >= LAST_NS)
+		interval_end(run, mono_now());
 	tui_close(run->tui);
 	engine_ledger(run->engine, &run->status.ledger);
 	if (run->store && store_end(run) < 0)
