@@ -15,10 +15,9 @@
 
 #define COLLECT_MS    50
 #define ASK_NS        (NS_PER_S / 2)
-#define ANSWER_MAX_NS (NS_PER_S / 5) /* records still to be collected */
-#define MARGIN_NS     NS_PER_S       /* packets wait that long in a ring */
-#define VIEW_NS       NS_PER_S
-#define FIRST_NS      NS_PER_S        /* a log's first report */
+#define ANSWER_MAX_NS (NS_PER_S / 5)  /* records still to be collected */
+#define MARGIN_NS     NS_PER_S        /* packets wait that long in a ring */
+#define VIEW_NS       NS_PER_S        /* the screen's interval, a log's first */
 #define LAST_NS       (NS_PER_S / 10) /* what a log's last one covers */
 #define COMMIT_COUNT  16384
 #define TOP_COUNT_MAX (1U << 20)
@@ -197,7 +196,7 @@ static void run_loop(struct run *run)
 	int collected;
 
 	run->status.started = run->interval = run->status.now = mono_now();
-	run->interval_ns = run->tui ? VIEW_NS : FIRST_NS;
+	run->interval_ns = VIEW_NS;
 	run->newest.ns = INT64_MIN;
 	status_interfaces_sample(&run->status, run->status.now);
 	if (run->store)
