@@ -207,30 +207,41 @@ static int ms_left(int timeout_ms, struct mono start)
 	return gone_ms >= timeout_ms ? 0 : timeout_ms - (int)gone_ms;
 }
 
+/* Nothing is ready: waits for it. */
+static int frames_wait(struct afpacket *a, int timeout_ms, int count_max,
+		       struct frame *ret_frames)
+{
+	struct mono start = mono_now();
+	int left_ms = timeout_ms;
+	int count = 0;
+	int code;
+
+	for (;;) {
+		if (afpacket_ring_full(&a->ring))
+			left_ms = timeout_ms = 0; /* all of it is lent */
+		code = idle(a);
+		if (code < 0)
+			return code;
+		if (!afpacket_socket_wait(a, left_ms))
+			return 0;
+		count = frames_take(a, count_max, ret_frames);
+		if (count || !left_ms)
+			return count;
+		left_ms = ms_left(timeout_ms, start);
+	}
+}
+
 static int afpacket_next(struct capture *capture, int timeout_ms, int count_max,
 			 struct frame *ret_frames)
 {
 	struct afpacket *a = afpacket(capture);
-	struct mono start = {0};
 	int count = frames_take(a, count_max, ret_frames);
-	int left_ms = timeout_ms;
-	int code;
 
-	while (count == 0) {
-		if (afpacket_ring_full(&a->ring))
-			return 0; /* all of it is lent */
-		code = idle(a);
-		if (code < 0)
-			return code;
-		if (!start.ns)
-			start = mono_now();
-		if (left_ms && !afpacket_socket_wait(a, left_ms))
-			return 0;
-		count = frames_take(a, count_max, ret_frames);
-		if (!count && !left_ms)
-			return 0;
-		left_ms = ms_left(timeout_ms, start);
-	}
+	if (count)
+		return count;
+	count = frames_wait(a, timeout_ms, count_max, ret_frames);
+	if (count > 0)
+		afpacket_socket_rearm(a);
 	return count;
 }
 

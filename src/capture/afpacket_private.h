@@ -70,15 +70,6 @@ static inline bool afpacket_ring_full(const struct afpacket_ring *ring)
 	return ring->map && ring->blocks[ring->cursor].owned && !ring->left;
 }
 
-/* Whether the kernel calls the socket readable only because of a block that
- * the reader holds: it looks at the one before the block being filled. */
-static inline bool afpacket_ring_poll_lies(const struct afpacket_ring *ring)
-{
-	uint32_t before = (ring->cursor ?: ring->block_count) - 1;
-
-	return ring->map && ring->blocks[before].owned;
-}
-
 /* --- filter ----------------------------------------------------------- */
 
 #define AFPACKET_PROGRAM_MAX 4096 /* BPF_MAXINSNS */
@@ -186,9 +177,14 @@ void afpacket_socket_count(struct afpacket *a);
  * back.  Returns 0 or a negative errno with its sentence. */
 int afpacket_socket_follow(struct afpacket *a);
 
-/* Waits up to timeout_ms (-1: for ever) for frames or changes.  Returns
- * false when time is up, or a signal came. */
+/* Waits up to timeout_ms (-1: for ever) for frames or changes since the last
+ * wait: look at the ring between two waits.  Returns false when a signal
+ * came. */
 bool afpacket_socket_wait(struct afpacket *a, int timeout_ms);
+
+/* After a wait that found frames: there may be more than were taken, so that
+ * the descriptor has to be readable still. */
+void afpacket_socket_rearm(const struct afpacket *a);
 
 /* Reads the socket's pending error: 0, also for an interface that is down
  * or gone, or a negative errno. */

@@ -3,7 +3,6 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <linux/if_ether.h>
-#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -14,7 +13,7 @@
 
 #include "capture/afpacket_private.h"
 
-/* How long to sleep where the kernel's word on readiness is no use. */
+/* How often to look whether all has come after a quiesce. */
 #define NAP_MS 1
 
 /* How often to try to join a group that cannot be joined yet. */
@@ -172,12 +171,20 @@ static int descriptor_open(struct afpacket *a, struct fault *ret_fault)
 			 a->target, err_sentence(-errno));
 }
 
-static int watch(const struct afpacket *a, int fd)
+/* Edge-triggered: the kernel calls the socket readable for as long as the
+ * reader holds the block before the one being filled. */
+static int watch(const struct afpacket *a, int operation)
 {
-	struct epoll_event event = {.events = EPOLLIN, .data = {.fd = fd}};
+	struct epoll_event event = {.events = EPOLLIN | EPOLLET};
 
-	return epoll_ctl(a->epoll_fd, EPOLL_CTL_ADD, fd, &event) == 0 ? 0
-								      : -errno;
+	return epoll_ctl(a->epoll_fd, operation, a->fd, &event) == 0 ? 0
+								     : -errno;
+}
+
+/* Watching anew tells the state anew. */
+void afpacket_socket_rearm(const struct afpacket *a)
+{
+	watch(a, EPOLL_CTL_MOD);
 }
 
 int afpacket_socket_open(struct afpacket *a, struct fault *ret_fault)
@@ -204,7 +211,7 @@ int afpacket_socket_open(struct afpacket *a, struct fault *ret_fault)
 	if (code == 0)
 		code = device_attach(a, ifindex, ret_fault);
 	if (code == 0)
-		code = watch(a, a->fd);
+		code = watch(a, EPOLL_CTL_ADD);
 	if (code < 0)
 		afpacket_socket_close(a);
 	return code;
@@ -304,7 +311,7 @@ static int nap_ms(const struct afpacket *a, int timeout_ms)
 {
 	int most = timeout_ms;
 
-	if (a->capture.quiesced || afpacket_ring_poll_lies(&a->ring))
+	if (a->capture.quiesced)
 		most = NAP_MS;
 	else if (!a->armed || (a->ifindex < 0 && fanout(a)))
 		most = JOIN_MS;
@@ -313,12 +320,7 @@ static int nap_ms(const struct afpacket *a, int timeout_ms)
 
 bool afpacket_socket_wait(struct afpacket *a, int timeout_ms)
 {
-	struct pollfd fds[] = {
-		{.fd = a->fd, .events = POLLIN},
-		{.fd = links_fd(a->links), .events = POLLIN},
-	};
+	struct epoll_event events[2];
 
-	if (afpacket_ring_poll_lies(&a->ring))
-		fds[0].fd = -1;
-	return poll(fds, 2, nap_ms(a, timeout_ms)) >= 0;
+	return epoll_wait(a->epoll_fd, events, 2, nap_ms(a, timeout_ms)) >= 0;
 }

@@ -111,8 +111,8 @@ void capture_release(struct capture *capture, const struct frame *frames,
 int capture_quiesce(struct capture *capture);
 
 /* A descriptor that polls readable when capture_next() has something, or -1
- * (a file: always).  It may be readable for nothing, while frames are held or
- * an interface changes. */
+ * (a file: always).  Once capture_next() gives 0 it is quiet until something
+ * new comes. */
 int capture_fd(const struct capture *capture);
 
 /* The sentence of the last failure; "" before any. */

@@ -1,5 +1,7 @@
-/* The same flow seen in several places (a bridge and its port, both ends of
- * a veth pair): the first seen is counted, the others are marked.
+/* The same flow seen on several interfaces (a bridge and its port, both ends
+ * of a veth pair): the first seen is counted, the others are marked.  But a
+ * flow whose directions take different ways is one half on each interface:
+ * a packet is a second sight only if its side was seen elsewhere before.
  *
  * 'marks' finds the first one by 5-tuple; it costs something when a flow
  * begins or ends and nothing in between.  One interface sees a packet before
@@ -32,23 +34,34 @@ static bool same_traffic(const struct packet_tuple *a,
 	       (a->network == b->network || !a->network || !b->network);
 }
 
-static uint32_t first_find(const struct flow_table *table, uint32_t index)
+/* Whether packets of this side of the key were seen in the entry. */
+static bool side_seen(const struct flow_table *table, uint32_t at,
+		      unsigned side)
+{
+	return table->hot[at].sums[side].packets > 0 ||
+	       table->cold[at].bits & COLD_SAW(side);
+}
+
+/* An entry that counts what is to begin in 'index'. */
+static uint32_t first_find(const struct flow_table *table, uint32_t index,
+			   unsigned side)
 {
 	const struct packet_tuple *key = &table->hot[index].key;
 	uint32_t at = *mark_head(table, index);
 
-	while (at != FLOW_NONE && !same_traffic(&table->hot[at].key, key))
+	while (at != FLOW_NONE && !(same_traffic(&table->hot[at].key, key) &&
+				    side_seen(table, at, side)))
 		at = table->mark_next[at];
 	return at;
 }
 
-void duplicate_enter(struct flow_table *table, uint32_t index)
+void duplicate_enter(struct flow_table *table, uint32_t index, unsigned side)
 {
-	uint32_t first = first_find(table, index);
+	uint32_t first = first_find(table, index, side);
 	uint32_t *head;
 
 	while (first != FLOW_NONE && flow_settle(table, first))
-		first = first_find(table, index);
+		first = first_find(table, index, side);
 	if (first != FLOW_NONE) {
 		table->cold[index].bits |= COLD_DUPLICATE;
 		return;

@@ -58,6 +58,10 @@ static void record_close(struct flow_table *table, uint32_t index,
 {
 	struct flow_record record;
 
+	for (unsigned side = 0; side < 2; side++) {
+		if (table->hot[index].sums[side].packets > 0)
+			table->cold[index].bits |= COLD_SAW(side);
+	}
 	record_make(table, index, reason, &record);
 	ended_count(table, reason);
 	table->live--;
@@ -163,7 +167,7 @@ static uint32_t flow_begin(struct flow_table *table, const struct flow_key *key,
 		tcp_update(table, index, packet, key->side);
 	wheel_put(table, index);
 	if (table->marks)
-		duplicate_enter(table, index);
+		duplicate_enter(table, index, key->side);
 	return index;
 }
 

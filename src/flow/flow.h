@@ -69,21 +69,21 @@ struct flow_record {
 	uint64_t flow_id;
 	struct packet_tuple tuple; /* 0: initiator */
 	uint64_t packets[2];
-	uint64_t bytes[2];       /* IP total length */
-	uint64_t frame_bytes[2]; /* link-layer frame as on the wire, no FCS */
+	uint64_t bytes[2];         /* IP total length */
+	uint64_t frame_bytes[2];   /* link-layer frame as on the wire, no FCS */
 	uint64_t payload_bytes[2]; /* transport payload */
 	struct wall start;
 	struct wall end;
 	uint8_t tcp_flags[2];
-	uint8_t end_reason; /* enum flow_end */
-	uint8_t state;      /* enum flow_state */
-	uint8_t initiator;  /* enum flow_initiator */
-	uint8_t tunnel;     /* enum tunnel */
-	uint8_t tos;        /* of the first forward packet */
-	bool duplicate;     /* already counted on another interface */
-	uint32_t fragments[2]; /* packets that were fragments */
+	uint8_t end_reason;           /* enum flow_end */
+	uint8_t state;                /* enum flow_state */
+	uint8_t initiator;            /* enum flow_initiator */
+	uint8_t tunnel;               /* enum tunnel */
+	uint8_t tos;                  /* of the first forward packet */
+	bool duplicate;               /* already counted on another interface */
+	uint32_t fragments[2];        /* packets that were fragments */
 	uint8_t outer_address[2][16]; /* tunnel != NONE: outermost, 0 sent by
-	                                 the initiator's side */
+					 the initiator's side */
 	uint8_t outer_ip_version;
 	uint8_t ttl_min[2];
 	uint8_t ttl_max[2];
@@ -111,26 +111,27 @@ void flow_community_id(const struct packet_tuple *tuple, uint16_t seed,
 		       char ret_text[static 32]);
 
 /* X(name, unit, line).  created = live + every ended_...; metered = every
- * packet given to flow_table_meter() less every refused_... */
-#define FLOW_COUNTERS(X)                                                      \
-	X(metered, "frames", "counted in a flow")                             \
-	X(refused_full, "frames",                                             \
-	  "no flow could be made: the table was full of busier ones")         \
-	X(created, "flows", "records begun")                                  \
-	X(ended_idle, "flows", "records ended by the idle timeout")           \
-	X(ended_active, "flows", "records ended by the active timeout")       \
-	X(ended_detected, "flows", "records ended by FIN, RST or a new SYN")  \
-	X(ended_forced, "flows", "records ended because metering stopped")    \
-	X(ended_resources, "flows", "records evicted from a full table")      \
-	X(fragments, "frames", "fragments seen")                              \
-	X(fragments_waited, "frames", "came before their first fragment")     \
-	X(fragments_orphaned, "frames",                                       \
-	  "first fragment never came or was pushed out: metered without "     \
-	  "ports")                                                            \
-	X(fragments_evicted, "datagrams",                                     \
-	  "fragment entries pushed out by newer ones")                        \
-	X(segments_extra, "packets",                                          \
-	  "packets counted beyond frames: segmentation offload")              \
+ * packet given to flow_table_meter() less every refused_... and, until they
+ * are flushed at the latest, the fragments that wait for their first. */
+#define FLOW_COUNTERS(X)                                                     \
+	X(metered, "frames", "counted in a flow")                            \
+	X(refused_full, "frames",                                            \
+	  "no flow could be made: the table was full of busier ones")        \
+	X(created, "flows", "records begun")                                 \
+	X(ended_idle, "flows", "records ended by the idle timeout")          \
+	X(ended_active, "flows", "records ended by the active timeout")      \
+	X(ended_detected, "flows", "records ended by FIN, RST or a new SYN") \
+	X(ended_forced, "flows", "records ended because metering stopped")   \
+	X(ended_resources, "flows", "records evicted from a full table")     \
+	X(fragments, "frames", "fragments seen")                             \
+	X(fragments_waited, "frames", "came before their first fragment")    \
+	X(fragments_orphaned, "frames",                                      \
+	  "first fragment never came or was pushed out: metered without "    \
+	  "ports")                                                           \
+	X(fragments_evicted, "datagrams",                                    \
+	  "fragment entries pushed out by newer ones")                       \
+	X(segments_extra, "packets",                                         \
+	  "packets counted beyond frames: segmentation offload")             \
 	X(time_backwards, "frames", "stamped earlier than the one before")
 
 struct flow_counters {
@@ -151,13 +152,13 @@ extern const size_t flow_counter_count;
 #define FLOW_ACTIVE_S_PRESET 1800
 
 struct flow_options {
-	uint32_t flow_count;    /* live flows at most, FLOW_COUNT_MIN..MAX */
-	int64_t idle_ns;        /* idle timeout */
-	int64_t active_ns;      /* active timeout */
-	int64_t closed_ns;      /* a closed flow leaves after; 0: 5 s */
-	uint64_t epoch;         /* copied into records */
-	uint8_t secret[32];     /* keys the hash; random for each start */
-	bool mark_duplicates;   /* several interfaces feed this table */
+	uint32_t flow_count;  /* live flows at most, FLOW_COUNT_MIN..MAX */
+	bool mark_duplicates; /* several interfaces feed this table */
+	int64_t idle_ns;      /* idle timeout */
+	int64_t active_ns;    /* active timeout */
+	int64_t closed_ns;    /* a closed flow leaves after; 0: 5 s */
+	uint64_t epoch;       /* copied into records */
+	uint8_t secret[32];   /* keys the hash; random for each start */
 	/* Called for every record that ends; 'record' is valid during the
 	 * call.  May not call back into the table. */
 	void (*emit)(void *context, const struct flow_record *record);
@@ -169,7 +170,9 @@ struct flow_options {
 int flow_table_create(const struct flow_options *options,
 		      struct flow_table **ret_table);
 
-/* Bytes of memory that a table of 'flow_count' flows takes. */
+/* Bytes of memory that a table of 'flow_count' flows takes, less 8 to 12 a
+ * flow with mark_duplicates and 40 for each entry that ever held a flow
+ * inside a tunnel. */
 size_t flow_table_size(uint32_t flow_count);
 
 /* Frees without emitting; NULL is fine. */
@@ -183,7 +186,9 @@ void flow_table_meter(struct flow_table *table, const struct packet *packets,
 /* Lets time pass to 'now' without packets; earlier than before: no effect. */
 void flow_table_advance(struct flow_table *table, struct wall now);
 
-/* Ends and emits every live flow, and counts fragments still waiting. */
+/* Ends and emits every live flow, and counts fragments still waiting; the
+ * table is then as new.  A flow whose own end had come (closed, or idle for
+ * long enough) says that instead of 'reason'. */
 void flow_table_flush(struct flow_table *table, enum flow_end reason);
 
 /* The live flow that 'tuple' (either direction) belongs to; writes

@@ -65,7 +65,9 @@ static_assert(offsetof(struct flow_hot, sums) == 64, "the sums are one");
 #define COLD_FIN(side) (0x01 << (side))
 #define COLD_ISN(side) (0x04 << (side)) /* isn[side] is known */
 #define COLD_DUPLICATE 0x10
-#define COLD_MARKED    0x20 /* the first of its 5-tuple: in 'marks' */
+#define COLD_MARKED    0x20 /* it counts: in 'marks' */
+/* Packets of that side were in an earlier record of the entry. */
+#define COLD_SAW(side) (0x40 << (side))
 
 #define SLOT_NONE UINT16_MAX
 
@@ -272,8 +274,9 @@ void fragment_pass(struct flow_table *table, int64_t by_ns);
 
 /* ---- duplicate.c */
 
-/* A flow has begun: becomes the first of its 5-tuple, or a duplicate. */
-void duplicate_enter(struct flow_table *table, uint32_t index);
+/* A flow has begun with a packet of 'side': it is a duplicate if that side of
+ * its 5-tuple was seen in another flow, else one that counts. */
+void duplicate_enter(struct flow_table *table, uint32_t index, unsigned side);
 void duplicate_leave(struct flow_table *table, uint32_t index);
 void duplicate_clear(struct flow_table *table);
 

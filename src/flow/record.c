@@ -96,6 +96,8 @@ bool flow_table_lookup(struct flow_table *table,
 	return false;
 }
 
+/* The sixth parameter is the callback's context. */
+/* NOLINTNEXTLINE(readability-function-size) */
 bool flow_table_visit(struct flow_table *table, uint64_t *cursor,
 		      uint32_t slot_count, struct wall since,
 		      void (*visit)(void *context,

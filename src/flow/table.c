@@ -115,11 +115,20 @@ void table_remove(struct flow_table *table, uint32_t index)
 	table->free = index;
 }
 
-static uint32_t idler(const struct flow_table *table, uint32_t a, uint32_t b)
+/* Lists the entries of 'bucket' after the 'count' already in 'list'. */
+static unsigned bucket_list(const struct flow_table *table, uint32_t at,
+			    uint32_t *list, unsigned count)
 {
-	if (a == FLOW_NONE)
-		return b;
-	return table->hot[b].last_ns < table->hot[a].last_ns ? b : a;
+	const struct flow_bucket *bucket = &table->buckets[at];
+	unsigned busy = ~tags_match(table, bucket, 0) & WAYS_MASK;
+
+	for (; busy; busy &= busy - 1) {
+		uint32_t index = bucket->entries[__builtin_ctz(busy)];
+
+		__builtin_prefetch(&table->hot[index]);
+		list[count++] = index;
+	}
+	return count;
 }
 
 /* Two buckets give some fifteen flows to choose from; to look at more costs
@@ -127,19 +136,20 @@ static uint32_t idler(const struct flow_table *table, uint32_t a, uint32_t b)
 uint32_t table_victim(const struct flow_table *table,
 		      const struct flow_key *key)
 {
+	uint32_t list[2 * BUCKET_WAYS];
 	uint32_t at = key->home;
-	uint32_t victim = FLOW_NONE;
+	unsigned count = 0;
+	uint32_t victim;
 
 	assert(table->used > 0);
-	for (unsigned step = 0; step < 2 || victim == FLOW_NONE; step++) {
-		const struct flow_bucket *bucket = &table->buckets[at];
-		unsigned busy = ~tags_match(table, bucket, 0) & WAYS_MASK;
-
-		for (; busy; busy &= busy - 1)
-			victim = idler(table, victim,
-				       bucket->entries[__builtin_ctz(busy)]);
+	for (unsigned step = 0; step < 2 || count == 0; step++) {
+		count = bucket_list(table, at, list, count);
 		at = bucket_after(table, at);
 	}
+	victim = list[0];
+	for (unsigned i = 1; i < count; i++)
+		if (table->hot[list[i]].last_ns < table->hot[victim].last_ns)
+			victim = list[i];
 	return victim;
 }
 

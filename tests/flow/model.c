@@ -11,7 +11,8 @@
 struct model_flow {
 	struct model_flow *next;
 	bool open;
-	bool first; /* of its 5-tuple, on the interface seen first */
+	bool first;  /* it counts: no duplicate */
+	bool saw[2]; /* packets, in any of its records; 0: the initiator */
 	bool one_way;
 	bool fin[2]; /* 0: the initiator as the record has it now */
 	bool isn_known[2];
@@ -153,6 +154,7 @@ static void turn(struct model_flow *flow)
 		(array)[1] = kept;                        \
 	} while (0)
 	r->tuple = turned(&r->tuple);
+	EXCHANGE(flow->saw);
 	EXCHANGE(r->packets);
 	EXCHANGE(r->bytes);
 	EXCHANGE(r->frame_bytes);
@@ -234,8 +236,10 @@ static void open_record(struct model *model, struct model_flow *flow,
 	flow->open = true;
 }
 
-/* Whether another flow of the 5-tuple lives and was there first. */
-static bool seen_before(struct model *model, const struct model_flow *flow)
+/* Whether another flow that counts has had packets of the 5-tuple from the
+ * sender of this one's first. */
+static bool seen_before(struct model *model, const struct model_flow *flow,
+			const struct packet *packet)
 {
 	const struct packet_tuple *t = &flow->record.tuple;
 	struct model_flow *at = *chain_of(model, t), *next;
@@ -246,6 +250,7 @@ static bool seen_before(struct model *model, const struct model_flow *flow)
 						    : turned(&at->record.tuple);
 		size_t size = offsetof(struct packet_tuple, vlan);
 		uint32_t network = at->record.tuple.network;
+		int side;
 
 		next = at->next;
 		if (at == flow || !at->first ||
@@ -253,6 +258,9 @@ static bool seen_before(struct model *model, const struct model_flow *flow)
 		     memcmp(&other, t, size) != 0))
 			continue;
 		if (network && t->network && network != t->network)
+			continue;
+		side = memcmp(&at->record.tuple, &packet->tuple, size) != 0;
+		if (!at->saw[side])
 			continue;
 		if (!settle(model, at))
 			return true;
@@ -280,7 +288,7 @@ static struct model_flow *begin(struct model *model,
 	if (packet->tcp_flags & (SYN | FIN | RST))
 		tcp_learn(flow, packet);
 	if (model->options.mark_duplicates) {
-		flow->record.duplicate = seen_before(model, flow);
+		flow->record.duplicate = seen_before(model, flow, packet);
 		flow->first = !flow->record.duplicate;
 	}
 	return flow;
@@ -344,6 +352,7 @@ static void count(struct model_flow *flow, const struct packet *packet)
 		r->ttl_min[side] = packet->ttl;
 	if (packet->ttl > r->ttl_max[side])
 		r->ttl_max[side] = packet->ttl;
+	flow->saw[side] = true;
 	r->packets[side] += packet->packets;
 	r->bytes[side] += packet->ip_bytes;
 	r->frame_bytes[side] += packet->frame_bytes;

@@ -110,7 +110,8 @@ static void gives_known_community_ids(void **state)
 
 static char *baseline_read(const char *name)
 {
-	const char *data = getenv("SONDE_DATA");
+	const char *data =
+		getenv("SONDE_DATA"); /* NOLINT(concurrency-mt-unsafe) */
 	char path[512];
 	FILE *file;
 	char *text;
@@ -130,7 +131,7 @@ static char *baseline_read(const char *name)
 /* One flat object of the baseline; its end, or NULL. */
 static const char *vector_read(const char *at, struct vector *ret_vector)
 {
-	char ports[2][16] = {"", ""};
+	char protocol[16] = "", ports[2][16] = {"", ""};
 
 	memset(ret_vector, 0, sizeof *ret_vector);
 	at = strchr(at, '{');
@@ -138,13 +139,13 @@ static const char *vector_read(const char *at, struct vector *ret_vector)
 		return NULL;
 	assert_int_equal(
 		sscanf(at,
-		       "{\"proto\": %u, \"saddr\": \"%63[^\"]\", "
+		       "{\"proto\": %15[^,], \"saddr\": \"%63[^\"]\", "
 		       "\"daddr\": \"%63[^\"]\", \"sport\": %15[^,], "
 		       "\"dport\": %15[^,], \"communityid\": \"%63[^\"]\"}",
-		       &ret_vector->protocol, ret_vector->address[0],
-		       ret_vector->address[1], ports[0], ports[1],
-		       ret_vector->id),
+		       protocol, ret_vector->address[0], ret_vector->address[1],
+		       ports[0], ports[1], ret_vector->id),
 		6);
+	ret_vector->protocol = (unsigned)strtoul(protocol, NULL, 10);
 	ret_vector->port[0] = (unsigned)strtoul(ports[0], NULL, 10);
 	ret_vector->port[1] = (unsigned)strtoul(ports[1], NULL, 10);
 	return strchr(at, '}');
@@ -165,7 +166,7 @@ static void to_hexadecimal(char id[64])
 		if (filled < 8)
 			continue;
 		filled -= 8;
-		(void)snprintf(text + 2 + 2 * count++, 3, "%02x",
+		(void)snprintf(text + 2 + 2 * (size_t)count++, 3, "%02x",
 			       (unsigned)(bits >> filled & 0xff));
 	}
 	memcpy(id, text, sizeof text);

@@ -420,6 +420,7 @@ static bool readable(const struct capture *capture, int timeout_ms)
 static void its_descriptor_tells_that_frames_are_there(void **state)
 {
 	struct capture *capture = live_open("v1", AFPACKET());
+	struct frame frames[3];
 	int sender = net_sender("v0");
 
 	(void)state;
@@ -429,6 +430,16 @@ static void its_descriptor_tells_that_frames_are_there(void **state)
 	assert_true(readable(capture, 1000));
 	assert_int_equal(live_drain(capture, NULL, NULL), 1);
 	assert_false(readable(capture, 50));
+	net_send(sender, &plain, 2);
+	assert_int_equal(capture_next(capture, 1000, 1, frames), 1);
+	assert_true(readable(capture, 0));
+	assert_int_equal(capture_next(capture, 0, 1, frames + 1), 1);
+	assert_int_equal(capture_next(capture, 0, 1, frames + 2), 0);
+	assert_false(readable(capture, 50)); /* though frames are held */
+	net_send(sender, &plain, 1);
+	assert_true(readable(capture, 1000));
+	assert_int_equal(capture_next(capture, 0, 1, frames + 2), 1);
+	capture_release(capture, frames, 3);
 	net_ip("link set v1 down");
 	live_drain(capture, NULL, NULL);
 	assert_false(readable(capture, 50));
