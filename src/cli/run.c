@@ -186,8 +186,8 @@ static void run_step(struct run *run, int collected)
 	if (run->retaining && !run->status.store_behind)
 		run->retaining = store_retain(run->store, wall_now()) == 1;
 	if (run->tui && !tui_keys(run->tui, &run->status, run->top))
-		engine_stop(run->engine);
-	if (run->output_gone)
+		run->quit = true;
+	if (run->quit || run->output_gone)
 		engine_stop(run->engine);
 }
 
@@ -299,10 +299,11 @@ static int store_end(struct run *run)
 
 static int run_end(struct run *run)
 {
-	int exit_code = run->output_gone || signals_caught() || run->tui
-				? EXIT_DONE
-				: EXIT_PARTIAL;
+	bool asked = run->quit || run->output_gone || signals_caught();
+	int exit_code;
 
+	faults_tell(run);
+	exit_code = !asked && run->faults > 0 ? EXIT_PARTIAL : EXIT_DONE;
 	if (!run->tui && !run->output_gone &&
 	    mono_ns_between(run->interval, mono_now()) >= LAST_NS)
 		interval_end(run, mono_now());
@@ -310,8 +311,8 @@ static int run_end(struct run *run)
 	engine_ledger(run->engine, &run->status.ledger);
 	if (run->store && store_end(run) < 0)
 		exit_code = EXIT_PARTIAL;
-	if (run->tui && faults_print(run->engine) > 0)
-		exit_code = EXIT_PARTIAL;
+	if (run->tui)
+		faults_print(run->engine);
 	run->tui = NULL;
 	if (!run->output_gone)
 		ledger_print(&run->status.ledger, run->store, stdout);

@@ -87,6 +87,8 @@ void run_log_store(struct run *run)
 
 void run_log_fault(struct run *run, const char *sentence)
 {
-	if (!run->tui)
+	if (run->tui)
+		fault_set(&run->status.notice, 0, "%s", sentence);
+	else
 		fprintf(stderr, "sonde: %s\n", sentence);
 }
