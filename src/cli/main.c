@@ -41,7 +41,7 @@ int main(int argc, char **argv)
 	const struct verb *verb;
 	const char *name;
 
-	setlocale(LC_CTYPE, "");
+	setlocale(LC_CTYPE, ""); /* NOLINT(concurrency-mt-unsafe) */
 	if (argc < 2) {
 		program_help_print(stderr);
 		return EXIT_USAGE;

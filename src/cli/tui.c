@@ -36,24 +36,24 @@ attr_t tui_color(enum tui_paint color)
 
 static void colors_begin(struct tui *tui)
 {
-	const char *none = getenv("NO_COLOR");
+	const char *none = getenv("NO_COLOR"); /* NOLINT: never set */
 
 	if (!has_colors() || (none && *none))
 		return;
 	start_color();
 	use_default_colors();
-	for (short i = 1; i < PAINT_USED; i++)
-		init_pair(i, colors[i].foreground, colors[i].background);
+	for (int i = 1; i < PAINT_USED; i++)
+		init_pair((short)i, colors[i].foreground, colors[i].background);
 	if (COLORS < 256)
 		return;
 	/* Greys that terminals of 256 colours have at fixed places. */
 	init_pair(PAINT_DIM, 245, -1);
 	init_pair(PAINT_HEAD, 231, 24);
-	for (short i = 0; i < PAINT_USED; i++) {
+	for (int i = 0; i < PAINT_USED; i++) {
 		short foreground = -1, background;
 
 		if (i != PAINT_PLAIN)
-			pair_content(i, &foreground, &background);
+			pair_content((short)i, &foreground, &background);
 		init_pair((short)(PAINT_USED + i), foreground, 237);
 	}
 	tui->bars = COLOR_PAIRS > 2 * PAINT_USED;
@@ -62,7 +62,7 @@ static void colors_begin(struct tui *tui)
 struct tui *tui_open(void)
 {
 	struct tui *tui = calloc(1, sizeof *tui);
-	const char *term = getenv("TERM");
+	const char *term = getenv("TERM"); /* NOLINT: never set */
 
 	if (!tui || !term || strcmp(term, "dumb") == 0)
 		goto free_tui;
@@ -77,7 +77,8 @@ struct tui *tui_open(void)
 	set_escdelay(25);
 	curs_set(0);
 	colors_begin(tui);
-	tui->blocks = strcmp(nl_langinfo(CODESET), "UTF-8") == 0;
+	tui->blocks = strcmp(nl_langinfo(CODESET), /* NOLINT */
+			     "UTF-8") == 0;
 	return tui;
 
 free_tui:
