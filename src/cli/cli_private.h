@@ -80,8 +80,8 @@ extern const struct option_row capture_rows[], flow_rows[];
 /* The engine's options from ours; borrows every text. */
 struct engine_options meter_engine_options(const struct meter_options *options);
 
-/* SIGINT and SIGTERM end the engine; a second one ends the process.  What
- * is written to a closed pipe is an error code and no signal. */
+/* SIGINT, SIGTERM and SIGHUP end the engine; a second one ends the process.
+ * What is written to a closed pipe is an error code and no signal. */
 void signals_catch(struct engine *engine);
 bool signals_caught(void);
 

@@ -24,9 +24,21 @@
 #define WAIT_NS    NS_PER_S
 #define ECHO_TRIES 40
 #define INTERFACES 128
-#define REMEDY_NET_RAW                                               \
-	"run as root, or once: setcap cap_net_raw,cap_net_admin+ep " \
-	"/path/to/sonde"
+
+/* What a refusal for want of privilege calls for. */
+static void privilege_remedy(struct finding *finding, int rc)
+{
+	char path[128] = "sonde";
+	ssize_t size = readlink("/proc/self/exe", path, sizeof path - 1);
+
+	if (size > 0)
+		path[size] = 0;
+	if (rc == -EPERM || rc == -EACCES)
+		finding_remedy(finding,
+			       "run as root, or once: setcap "
+			       "cap_net_raw,cap_net_admin+ep %s",
+			       path);
+}
 
 int echo_open(void)
 {
@@ -110,8 +122,7 @@ static void live_check(struct doctor *doctor, const char *name)
 	if (rc < 0) {
 		finding =
 			finding_add(doctor, name, FINDING_NO, "%s", fault.text);
-		if (rc == -EPERM || rc == -EACCES)
-			finding_remedy(finding, "%s", REMEDY_NET_RAW);
+		privilege_remedy(finding, rc);
 		return;
 	}
 	if (echo_captured(&capture, 1)) {
@@ -206,6 +217,7 @@ void fanout_check(struct doctor *doctor)
 		finding = finding_add(doctor, "PACKET_FANOUT", FINDING_NO, "%s",
 				      fault.text);
 		finding_remedy(finding, "run with one worker (the default)");
+		privilege_remedy(finding, rc);
 	}
 	capture_close(captures[1]);
 	capture_close(captures[0]);

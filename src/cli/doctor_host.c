@@ -1,5 +1,4 @@
 /* sonde doctor: privileges, huge pages, the store, the clock. */
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -139,17 +138,18 @@ void pages_check(struct doctor *doctor)
 	reserved_check(doctor);
 }
 
-/* Every file of a folder that is ours, and the folder. */
-static void folder_remove(const char *path)
+/* Every file that a store can leave, and the folder. */
+static void folder_remove(const char *folder, const char *path)
 {
-	DIR *folder = opendir(path);
-	struct dirent *entry;
+	static const char *const ends[] = {"", "-wal", "-shm", "-journal",
+					   ".lock"};
+	char file[320];
 
-	while (folder && (entry = readdir(folder)))
-		(void)unlinkat(dirfd(folder), entry->d_name, 0);
-	if (folder)
-		closedir(folder);
-	rmdir(path);
+	for (size_t i = 0; i < sizeof ends / sizeof ends[0]; i++) {
+		snprintf(file, sizeof file, "%s%s", path, ends[i]);
+		(void)unlink(file);
+	}
+	rmdir(folder);
 }
 
 static int store_try(const char *path, struct fault *ret_fault)
@@ -179,7 +179,7 @@ static int store_try(const char *path, struct fault *ret_fault)
 
 void store_check(struct doctor *doctor)
 {
-	const char *base = getenv("TMPDIR");
+	const char *base = getenv("TMPDIR"); /* NOLINT: one thread */
 	char folder[256], path[300];
 	struct fault fault = {""};
 	struct finding *finding;
@@ -196,7 +196,7 @@ void store_check(struct doctor *doctor)
 	}
 	snprintf(path, sizeof path, "%s/doctor.db", folder);
 	rc = store_try(path, &fault);
-	folder_remove(folder);
+	folder_remove(folder, path);
 	doctor->kept = rc == 0;
 	if (rc == 0)
 		finding_add(doctor, "sqlite", FINDING_OK,

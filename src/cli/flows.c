@@ -99,7 +99,8 @@ struct flows {
 	struct export_text *text;
 	struct progress progress;
 	struct mono started;
-	int output_rc; /* of standard output; nothing is written after < 0 */
+	bool unflushed; /* records wait in the writer */
+	int output_rc;  /* of standard output; nothing is written after < 0 */
 };
 
 static void record_write(void *context, const struct flow_record *record)
@@ -110,6 +111,7 @@ static void record_write(void *context, const struct flow_record *record)
 		return;
 	progress_clear(&flows->progress);
 	flows->output_rc = export_text_write(flows->text, record);
+	flows->unflushed = true;
 	if (flows->output_rc < 0)
 		engine_stop(flows->engine);
 }
@@ -178,14 +180,24 @@ static bool duration_over(const struct flows *flows)
 	       mono_ns_between(flows->started, mono_now()) >= limit_ns;
 }
 
+/* Who watches a live capture sees a record as soon as it ended. */
+static void records_flush(struct flows *flows)
+{
+	if (flows->unflushed && flows->output_rc == 0)
+		flows->output_rc = export_text_flush(flows->text);
+	flows->unflushed = false;
+	if (flows->output_rc < 0)
+		engine_stop(flows->engine);
+}
+
 static void flows_drain(struct flows *flows)
 {
 	int count;
 
 	flows->started = mono_now();
 	while ((count = engine_collect(flows->engine, COLLECT_MS)) != ERR_END) {
-		if (count == 0 && flows->live && flows->output_rc == 0)
-			flows->output_rc = export_text_flush(flows->text);
+		if (count == 0 && flows->live)
+			records_flush(flows);
 		if (duration_over(flows))
 			engine_stop(flows->engine);
 		progress_step(&flows->progress, flows->engine);

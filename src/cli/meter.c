@@ -148,11 +148,15 @@ void signals_catch(struct engine *engine)
 {
 	struct sigaction end = {.sa_handler = signal_catch,
 				.sa_flags = (int)SA_RESETHAND};
-	struct sigaction ignore = {.sa_handler = SIG_IGN};
+	struct sigaction ignore = {.sa_handler = SIG_IGN}, hangup;
 
 	caught_engine = engine;
 	sigaction(SIGINT, &end, NULL);
 	sigaction(SIGTERM, &end, NULL);
+	/* A terminal that goes ends it too, but under nohup(1). */
+	if (sigaction(SIGHUP, NULL, &hangup) == 0 &&
+	    hangup.sa_handler != SIG_IGN)
+		sigaction(SIGHUP, &end, NULL);
 	sigaction(SIGPIPE, &ignore, NULL);
 }
 

@@ -15,10 +15,10 @@
 
 #define COLLECT_MS    50
 #define ASK_NS        (NS_PER_S / 2)
-#define ANSWER_MAX_NS (NS_PER_S / 5) /* records still to be collected */
-#define MARGIN_NS     NS_PER_S       /* packets wait that long in a ring */
-#define VIEW_NS       NS_PER_S
-#define FIRST_NS      (2 * NS_PER_S) /* a log's first report */
+#define ANSWER_MAX_NS (NS_PER_S / 5)  /* records still to be collected */
+#define MARGIN_NS     NS_PER_S        /* packets wait that long in a ring */
+#define VIEW_NS       NS_PER_S        /* the screen's interval, a log's first */
+#define LAST_NS       (NS_PER_S / 10) /* what a log's last one covers */
 #define COMMIT_COUNT  16384
 #define TOP_COUNT_MAX (1U << 20)
 
@@ -186,8 +186,8 @@ static void run_step(struct run *run, int collected)
 	if (run->retaining && !run->status.store_behind)
 		run->retaining = store_retain(run->store, wall_now()) == 1;
 	if (run->tui && !tui_keys(run->tui, &run->status, run->top))
-		engine_stop(run->engine);
-	if (run->output_gone)
+		run->quit = true;
+	if (run->quit || run->output_gone)
 		engine_stop(run->engine);
 }
 
@@ -196,7 +196,7 @@ static void run_loop(struct run *run)
 	int collected;
 
 	run->status.started = run->interval = run->status.now = mono_now();
-	run->interval_ns = run->tui ? VIEW_NS : FIRST_NS;
+	run->interval_ns = VIEW_NS;
 	run->newest.ns = INT64_MIN;
 	status_interfaces_sample(&run->status, run->status.now);
 	if (run->store)
@@ -299,16 +299,20 @@ static int store_end(struct run *run)
 
 static int run_end(struct run *run)
 {
-	int exit_code = run->output_gone || signals_caught() || run->tui
-				? EXIT_DONE
-				: EXIT_PARTIAL;
+	bool asked = run->quit || run->output_gone || signals_caught();
+	int exit_code;
 
+	faults_tell(run);
+	exit_code = !asked && run->faults > 0 ? EXIT_PARTIAL : EXIT_DONE;
+	if (!run->tui && !run->output_gone &&
+	    mono_ns_between(run->interval, mono_now()) >= LAST_NS)
+		interval_end(run, mono_now());
 	tui_close(run->tui);
 	engine_ledger(run->engine, &run->status.ledger);
 	if (run->store && store_end(run) < 0)
 		exit_code = EXIT_PARTIAL;
-	if (run->tui && faults_print(run->engine) > 0)
-		exit_code = EXIT_PARTIAL;
+	if (run->tui)
+		faults_print(run->engine);
 	run->tui = NULL;
 	if (!run->output_gone)
 		ledger_print(&run->status.ledger, run->store, stdout);

@@ -15,7 +15,7 @@ __attribute__((format(printf, 2, 3))) static void say(struct run *run,
 	va_list arguments;
 
 	va_start(arguments, format);
-	if (vprintf(format, arguments) < 0)
+	if (vprintf(format, arguments) < 0) /* NOLINT: begun */
 		run->output_gone = true;
 	va_end(arguments);
 }
@@ -87,6 +87,8 @@ void run_log_store(struct run *run)
 
 void run_log_fault(struct run *run, const char *sentence)
 {
-	if (!run->tui)
+	if (run->tui)
+		fault_set(&run->status.notice, 0, "%s", sentence);
+	else
 		fprintf(stderr, "sonde: %s\n", sentence);
 }

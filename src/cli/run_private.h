@@ -58,6 +58,7 @@ struct run {
 	bool updating, retaining;
 	uint32_t uncommitted; /* records since the last commit */
 	size_t faults;        /* of the engine, told */
+	bool quit;            /* on the screen */
 	bool output_gone;     /* nobody reads our log any more */
 };
 

@@ -36,6 +36,7 @@ struct status {
 	bool has_store;
 	bool store_behind;
 	struct fault store_fault; /* why, while it is behind */
+	struct fault notice;      /* the last fault of a capture, or "" */
 	struct status_interface interfaces[STATUS_INTERFACES_MAX];
 	size_t interface_count;
 	double history_bps[STATUS_HISTORY_COUNT]; /* a ring */

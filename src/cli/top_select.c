@@ -60,7 +60,8 @@ static size_t flow_insert(const struct top_flow **best, size_t count,
 	}
 	if (count == max)
 		count--;
-	memmove(&best[low + 1], &best[low], (count - low) * sizeof *best);
+	memmove(&best[low + 1], &best[low],
+		(count - low) * sizeof(const struct top_flow *));
 	best[low] = flow;
 	return count + 1;
 }
@@ -75,7 +76,8 @@ static bool is_wanted(const struct top_query *query,
 size_t top_select(const struct top *top, const struct top_query *query,
 		  struct top_flow *ret_flows, size_t max)
 {
-	const struct top_flow **best = calloc(max + 1, sizeof *best);
+	const struct top_flow **best =
+		calloc(max + 1, sizeof(const struct top_flow *));
 	size_t count = 0;
 
 	if (!best || max == 0) {

@@ -17,7 +17,7 @@ void tui_put(int line, int column, attr_t attribute, const char *format, ...)
 	if (line < 0 || line >= LINES || column < 0 || column >= COLS)
 		return;
 	va_start(arguments, format);
-	vsnprintf(text, sizeof text, format, arguments);
+	vsnprintf(text, sizeof text, format, arguments); /* NOLINT: begun */
 	va_end(arguments);
 	attrset(attribute);
 	mvaddnstr(line, column, text, COLS - column);
@@ -81,6 +81,10 @@ static void totals_draw(const struct tui *tui)
 			   text_thousands(ledger->live, text), "flows");
 	column = item_draw(1, column, dropped ? PAINT_BAD : PAINT_GOOD,
 			   text_thousands(dropped, text), "dropped");
+	if (status->untracked)
+		column = item_draw(1, column, PAINT_BAD,
+				   text_thousands(status->untracked, text),
+				   "reports not ranked");
 	status_store_text(status, store, sizeof store);
 	tui_put(1, column,
 		tui_color(status->store_behind ? PAINT_BAD : PAINT_PLAIN), "%s",
@@ -239,6 +243,9 @@ void tui_draw(const struct tui *tui)
 	line = tui_header_draw(tui);
 	if (LINES > 5)
 		views[tui->view](tui, line, LINES - 1);
+	if (LINES > 5 && tui->status.notice.text[0])
+		tui_put(LINES - 2, 1, tui_color(PAINT_BAD), "%-*s", COLS,
+			tui->status.notice.text);
 	if (LINES > 3)
 		footer_draw(tui, LINES - 1);
 	refresh();

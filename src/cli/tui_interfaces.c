@@ -91,15 +91,15 @@ static double interface_share(const struct tui *tui, size_t index)
 }
 
 static const struct column columns[] = {
-	{"INTERFACE", 0, 0, 0, name_cell, PAINT_PLAIN},
-	{"STATE", 5, 56, 0, state_cell, PAINT_DIM},
-	{"TX b/s", -6, 0, 0, out_rate_cell, PAINT_RATE},
-	{"RX b/s", -6, 0, 0, in_rate_cell, PAINT_GOOD},
-	{"TX p/s", -6, 70, 0, out_packets_cell, PAINT_RATE},
-	{"RX p/s", -6, 70, 0, in_packets_cell, PAINT_GOOD},
-	{"SENT", -8, 60, 0, sent_cell, PAINT_PLAIN},
-	{"RECEIVED", -8, 60, 0, received_cell, PAINT_PLAIN},
-	{"DROPS+ERRORS", -12, 80, 0, dropped_cell, PAINT_DIM},
+	{"INTERFACE", 0, 0, 0, PAINT_PLAIN, name_cell},
+	{"STATE", 5, 56, 0, PAINT_DIM, state_cell},
+	{"TX b/s", -6, 0, 0, PAINT_RATE, out_rate_cell},
+	{"RX b/s", -6, 0, 0, PAINT_GOOD, in_rate_cell},
+	{"TX p/s", -6, 70, 0, PAINT_RATE, out_packets_cell},
+	{"RX p/s", -6, 70, 0, PAINT_GOOD, in_packets_cell},
+	{"SENT", -8, 60, 0, PAINT_PLAIN, sent_cell},
+	{"RECEIVED", -8, 60, 0, PAINT_PLAIN, received_cell},
+	{"DROPS+ERRORS", -12, 80, 0, PAINT_DIM, dropped_cell},
 };
 
 void tui_interfaces_draw(const struct tui *tui, int line, int end)

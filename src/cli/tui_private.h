@@ -67,8 +67,8 @@ struct column {
 	int width;   /* negative: to the right; 0: what is left over */
 	int columns; /* shown from this width of the terminal on ... */
 	int below;   /* ... and below this one; 0: on any wider */
-	cell_text *text;
 	enum tui_paint color;
+	cell_text *text;
 };
 
 struct list {

@@ -127,18 +127,18 @@ static double flow_share(const struct tui *tui, size_t index)
 }
 
 static const struct column flow_columns[] = {
-	{"PROTO", 6, 0, 0, flow_protocol, PAINT_DIM},
-	{"INITIATOR", 0, 0, 0, flow_from, PAINT_PLAIN},
-	{"RESPONDER", 0, 0, 0, flow_to, PAINT_PLAIN},
-	{"INTERFACE", 10, 90, 0, flow_interface, PAINT_TITLE},
-	{"TUNNEL", 7, 130, 0, flow_tunnel, PAINT_DIM},
-	{"STATE", 8, 100, 0, flow_state, PAINT_DIM},
-	{"BIT/S", -6, 33, 50, flow_rate, PAINT_RATE},
-	{"TX b/s", -6, 50, 0, flow_rate_out, PAINT_RATE},
-	{"RX b/s", -6, 50, 0, flow_rate_in, PAINT_GOOD},
-	{"BYTES", -8, 64, 0, flow_bytes, PAINT_PLAIN},
-	{"PACKETS", -7, 115, 0, flow_packets, PAINT_PLAIN},
-	{"AGE", -6, 78, 0, flow_age, PAINT_DIM},
+	{"PROTO", 6, 0, 0, PAINT_DIM, flow_protocol},
+	{"INITIATOR", 0, 0, 0, PAINT_PLAIN, flow_from},
+	{"RESPONDER", 0, 0, 0, PAINT_PLAIN, flow_to},
+	{"INTERFACE", 10, 90, 0, PAINT_TITLE, flow_interface},
+	{"TUNNEL", 7, 130, 0, PAINT_DIM, flow_tunnel},
+	{"STATE", 8, 100, 0, PAINT_DIM, flow_state},
+	{"BIT/S", -6, 33, 50, PAINT_RATE, flow_rate},
+	{"TX b/s", -6, 50, 0, PAINT_RATE, flow_rate_out},
+	{"RX b/s", -6, 50, 0, PAINT_GOOD, flow_rate_in},
+	{"BYTES", -8, 64, 0, PAINT_PLAIN, flow_bytes},
+	{"PACKETS", -7, 115, 0, PAINT_PLAIN, flow_packets},
+	{"AGE", -6, 78, 0, PAINT_DIM, flow_age},
 };
 
 void tui_flows_draw(const struct tui *tui, int line, int end)
@@ -220,12 +220,12 @@ static double host_share(const struct tui *tui, size_t index)
 }
 
 static const struct column host_columns[] = {
-	{"HOST", 0, 0, 0, host_address, PAINT_PLAIN},
-	{"FLOWS", -7, 0, 0, host_flows, PAINT_DIM},
-	{"TX b/s", -6, 40, 0, host_rate_out, PAINT_RATE},
-	{"RX b/s", -6, 40, 0, host_rate_in, PAINT_GOOD},
-	{"SENT", -8, 60, 0, host_bytes_out, PAINT_PLAIN},
-	{"RECEIVED", -8, 60, 0, host_bytes_in, PAINT_PLAIN},
+	{"HOST", 0, 0, 0, PAINT_PLAIN, host_address},
+	{"FLOWS", -7, 0, 0, PAINT_DIM, host_flows},
+	{"TX b/s", -6, 40, 0, PAINT_RATE, host_rate_out},
+	{"RX b/s", -6, 40, 0, PAINT_GOOD, host_rate_in},
+	{"SENT", -8, 60, 0, PAINT_PLAIN, host_bytes_out},
+	{"RECEIVED", -8, 60, 0, PAINT_PLAIN, host_bytes_in},
 };
 
 void tui_hosts_draw(const struct tui *tui, int line, int end)

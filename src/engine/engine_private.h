@@ -90,6 +90,7 @@ struct worker {
 	atomic_bool dealt_ended;
 	struct flow_table *table;
 	struct ring records; /* struct flow_record, worker -> collector */
+	bool pushed;         /* records that the collector was not told of */
 	bool lossless;       /* wait for the collector, never lose */
 	uint64_t records_lost, updates;
 

@@ -30,6 +30,13 @@ static bool records_room(struct worker *worker)
 	return true;
 }
 
+static void record_push(struct worker *worker, const struct flow_record *record)
+{
+	*(struct flow_record *)ring_slot(&worker->records, 0) = *record;
+	ring_publish(&worker->records, 1);
+	worker->pushed = true;
+}
+
 /* The table's 'emit': one record into the ring. */
 static void record_emit(void *context, const struct flow_record *record)
 {
@@ -39,23 +46,24 @@ static void record_emit(void *context, const struct flow_record *record)
 		worker->records_lost++;
 		return;
 	}
-	*(struct flow_record *)ring_slot(&worker->records, 0) = *record;
-	ring_publish(&worker->records, 1);
+	record_push(worker, record);
 }
 
 static void record_update(void *context, const struct flow_record *record)
 {
 	struct worker *worker = context;
 
-	*(struct flow_record *)ring_slot(&worker->records, 0) = *record;
-	ring_publish(&worker->records, 1);
+	record_push(worker, record);
 	worker->updates++;
 }
 
+/* The collector looks again before it sleeps, so once a push is enough. */
 static void records_announce(struct worker *worker)
 {
-	if (ring_fill(&worker->records) > 0 &&
-	    atomic_exchange(&worker->engine->collect_waits, false))
+	if (!worker->pushed)
+		return;
+	worker->pushed = false;
+	if (atomic_exchange(&worker->engine->collect_waits, false))
 		engine_wake(worker->engine->collect_fd);
 }
 

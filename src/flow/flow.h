@@ -170,9 +170,9 @@ struct flow_options {
 int flow_table_create(const struct flow_options *options,
 		      struct flow_table **ret_table);
 
-/* Bytes of memory that a table of 'flow_count' flows takes, less 8 to 12 a
- * flow with mark_duplicates and 40 for each entry that ever held a flow
- * inside a tunnel. */
+/* Bytes of memory that a table of 'flow_count' flows takes, not counting
+ * 8 to 12 a flow with mark_duplicates and 40 for each entry that ever held a
+ * flow inside a tunnel. */
 size_t flow_table_size(uint32_t flow_count);
 
 /* Frees without emitting; NULL is fine. */
