@@ -15,7 +15,7 @@ __attribute__((format(printf, 2, 3))) static void say(struct run *run,
 	va_list arguments;
 
 	va_start(arguments, format);
-	if (vprintf(format, arguments) < 0) /* NOLINT: begun */
+	if (vprintf(format, arguments) < 0)
 		run->output_gone = true;
 	va_end(arguments);
 }
