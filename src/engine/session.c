@@ -99,6 +99,8 @@ const char *capture_version(void)
 
 void capture_config_init(capture_config_t *config)
 {
+	if (!config)
+		return;
 	*config = (capture_config_t){
 		.ring_size = CAPTURE_RING_SIZE_PRESET,
 		.snap_length = CAPTURE_SNAP_MAX,
@@ -353,6 +355,8 @@ int capture_poll(capture_session_t *session, captured_packet_t **packets,
 void capture_packets_release(capture_session_t *session,
 			     captured_packet_t *const *packets, int count)
 {
+	if (!session || !packets)
+		return;
 	pthread_mutex_lock(&session->pool_lock);
 	for (int i = 0; i < count; i++) {
 		captured_packet_t *packet = packets[i];
@@ -395,7 +399,8 @@ static void backends_make(void)
 const capture_backend_t *capture_backend_list(int *count)
 {
 	pthread_once(&backends_once, backends_make);
-	*count = backend_count;
+	if (count)
+		*count = backend_count;
 	return backend_list;
 }
 
@@ -428,7 +433,7 @@ int capture_interface_list(capture_interface_t *interfaces, int max)
 
 const char *capture_interface_name(capture_session_t *session, uint16_t index)
 {
-	return engine_interface(session->engine, index);
+	return session ? engine_interface(session->engine, index) : NULL;
 }
 
 int capture_netflow_enable(capture_session_t *session,
