@@ -212,6 +212,7 @@ capture_session_t *capture_init(const capture_config_t *config)
 		session_error(rc < 0 ? rc : -ENOMEM, fault.text);
 		return NULL;
 	}
+	pthread_mutex_init(&session->stop_lock, NULL);
 	pthread_mutex_init(&session->poll_lock, NULL);
 	pthread_mutex_init(&session->pool_lock, NULL);
 	pthread_mutex_init(&session->query_lock, NULL);
@@ -251,15 +252,17 @@ int capture_start(capture_session_t *session)
 	return rc == 0 ? 0 : session_error(-rc, NULL);
 }
 
+/* Who comes second waits until the first is done. */
 int capture_stop(capture_session_t *session)
 {
 	if (!session || !session->started)
 		return session_error(ERR_STATE, NULL);
+	pthread_mutex_lock(&session->stop_lock);
 	engine_stop(session->engine);
-	if (session->collecting) {
+	if (session->collecting)
 		pthread_join(session->collector, NULL);
-		session->collecting = false;
-	}
+	session->collecting = false;
+	pthread_mutex_unlock(&session->stop_lock);
 	return 0;
 }
 
@@ -273,6 +276,7 @@ void capture_cleanup(capture_session_t *session)
 	session_flow_fini(session);
 	free(session->pool);
 	free(session->free_packets);
+	pthread_mutex_destroy(&session->stop_lock);
 	pthread_mutex_destroy(&session->poll_lock);
 	pthread_mutex_destroy(&session->pool_lock);
 	pthread_mutex_destroy(&session->query_lock);
