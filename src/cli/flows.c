@@ -100,8 +100,9 @@ struct flows {
 	struct export_text *text;
 	struct progress progress;
 	struct mono started;
-	bool unflushed; /* records wait in the writer */
-	int output_rc;  /* of standard output; nothing is written after < 0 */
+	bool on_terminal; /* standard output is one */
+	bool unflushed;   /* records wait in the writer */
+	int output_rc;    /* of standard output; nothing is written after < 0 */
 };
 
 static void record_write(void *context, const struct flow_record *record)
@@ -110,7 +111,8 @@ static void record_write(void *context, const struct flow_record *record)
 
 	if (flows->output_rc < 0 || record->end_reason == FLOW_END_NONE)
 		return;
-	progress_clear(&flows->progress);
+	if (flows->on_terminal) /* they share it */
+		progress_clear(&flows->progress);
 	flows->output_rc = export_text_write(flows->text, record);
 	flows->unflushed = true;
 	if (flows->output_rc < 0)
@@ -273,7 +275,8 @@ static int targets_list(struct flows *flows, const struct option_line *line,
 static int flows_run(const struct flows_options *options,
 		     const struct option_line *line)
 {
-	struct flows flows = {.options = options};
+	struct flows flows = {.options = options,
+			      .on_terminal = isatty(STDOUT_FILENO)};
 	const char **targets =
 		calloc(options->interfaces.count + (size_t)line->rest_count + 1,
 		       sizeof *targets);
