@@ -7,7 +7,7 @@ import xml.etree.ElementTree as ElementTree
 def reason(case, suite):
     """Why a case was skipped: its own words, else those of its program."""
     said = [case.find("skipped").get("message"), case.find("skipped").text]
-    said += [node.text for node in case.findall("system-out")]
+    said += [(node.text or "").rpartition("# SKIP")[2] for node in case.findall("system-out")]
     for node in (*suite.findall("system-out"), *suite.findall("system-err")):
         said += [line.partition("# SKIP")[2] for line in (node.text or "").splitlines()]
     return next((words.strip() for words in said if words and words.strip()), "no reason given")
