@@ -107,6 +107,7 @@ void flow_community_id(const struct packet_tuple *tuple, uint16_t seed,
 	SHA1_Init(&sha);
 	SHA1_Update(&sha, text.bytes, text.size);
 	SHA1_Final(digest, &sha);
-	memcpy(ret_text, "1:", 2);
+	ret_text[0] = '1';
+	ret_text[1] = ':';
 	(void)EVP_EncodeBlock((uint8_t *)ret_text + 2, digest, sizeof digest);
 }
