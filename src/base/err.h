@@ -44,7 +44,8 @@ struct fault {
 	char text[256];
 };
 
-/* Writes a sentence (printf's rules, cut to fit) and returns 'code', so that
+/* Writes a sentence (printf's rules, cut to fit, control characters blank:
+ * a file's name or a filter may have them) and returns 'code', so that
  * a failing function can end in one line.  'fault' may be NULL. */
 int fault_set(struct fault *fault, int code, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));

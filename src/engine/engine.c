@@ -90,6 +90,7 @@ static int feed_init(struct engine *engine, uint16_t index, bool live)
 	feed->index = index;
 	feed->live = live;
 	feed->progress = -1;
+	feed->step_ns = STEP_NS;
 	pthread_mutex_init(&feed->lock, NULL);
 	feed->sources =
 		calloc(engine->options.target_count, sizeof *feed->sources);
@@ -158,10 +159,11 @@ static int engine_init(struct engine *engine, struct fault *ret_fault)
 	engine->collect_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	engine->poll_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	engine->names = calloc(INTERFACES_MAX, sizeof *engine->names);
+	engine->name_slots = calloc(NAME_SLOTS, sizeof *engine->name_slots);
 	engine->workers = calloc(engine->worker_count, sizeof *engine->workers);
 	if (engine->collect_fd < 0 || engine->poll_fd < 0)
 		return -errno;
-	if (!engine->names || !engine->workers)
+	if (!engine->names || !engine->name_slots || !engine->workers)
 		return -ENOMEM;
 	/* Several files are several recordings, not several sights of one. */
 	engine->options.flow.mark_duplicates =
@@ -313,6 +315,7 @@ static void engine_free(struct engine *engine)
 		close(engine->poll_fd);
 	free(engine->targets);
 	free(engine->names);
+	free(engine->name_slots);
 	free(engine->workers);
 	free(engine->feeds);
 	free(engine->reader);

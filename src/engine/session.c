@@ -99,6 +99,8 @@ const char *capture_version(void)
 
 void capture_config_init(capture_config_t *config)
 {
+	if (!config)
+		return;
 	*config = (capture_config_t){
 		.ring_size = CAPTURE_RING_SIZE_PRESET,
 		.snap_length = CAPTURE_SNAP_MAX,
@@ -210,6 +212,7 @@ capture_session_t *capture_init(const capture_config_t *config)
 		session_error(rc < 0 ? rc : -ENOMEM, fault.text);
 		return NULL;
 	}
+	pthread_mutex_init(&session->stop_lock, NULL);
 	pthread_mutex_init(&session->poll_lock, NULL);
 	pthread_mutex_init(&session->pool_lock, NULL);
 	pthread_mutex_init(&session->query_lock, NULL);
@@ -249,15 +252,17 @@ int capture_start(capture_session_t *session)
 	return rc == 0 ? 0 : session_error(-rc, NULL);
 }
 
+/* Who comes second waits until the first is done. */
 int capture_stop(capture_session_t *session)
 {
 	if (!session || !session->started)
 		return session_error(ERR_STATE, NULL);
+	pthread_mutex_lock(&session->stop_lock);
 	engine_stop(session->engine);
-	if (session->collecting) {
+	if (session->collecting)
 		pthread_join(session->collector, NULL);
-		session->collecting = false;
-	}
+	session->collecting = false;
+	pthread_mutex_unlock(&session->stop_lock);
 	return 0;
 }
 
@@ -271,6 +276,7 @@ void capture_cleanup(capture_session_t *session)
 	session_flow_fini(session);
 	free(session->pool);
 	free(session->free_packets);
+	pthread_mutex_destroy(&session->stop_lock);
 	pthread_mutex_destroy(&session->poll_lock);
 	pthread_mutex_destroy(&session->pool_lock);
 	pthread_mutex_destroy(&session->query_lock);
@@ -353,6 +359,8 @@ int capture_poll(capture_session_t *session, captured_packet_t **packets,
 void capture_packets_release(capture_session_t *session,
 			     captured_packet_t *const *packets, int count)
 {
+	if (!session || !packets)
+		return;
 	pthread_mutex_lock(&session->pool_lock);
 	for (int i = 0; i < count; i++) {
 		captured_packet_t *packet = packets[i];
@@ -395,7 +403,8 @@ static void backends_make(void)
 const capture_backend_t *capture_backend_list(int *count)
 {
 	pthread_once(&backends_once, backends_make);
-	*count = backend_count;
+	if (count)
+		*count = backend_count;
 	return backend_list;
 }
 
@@ -428,7 +437,7 @@ int capture_interface_list(capture_interface_t *interfaces, int max)
 
 const char *capture_interface_name(capture_session_t *session, uint16_t index)
 {
-	return engine_interface(session->engine, index);
+	return session ? engine_interface(session->engine, index) : NULL;
 }
 
 int capture_netflow_enable(capture_session_t *session,

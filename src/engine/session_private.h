@@ -24,7 +24,9 @@ struct snapshot {
 
 struct capture_session {
 	struct engine *engine;
-	bool started, metering, no_packets;
+	atomic_bool started;
+	bool metering, no_packets;
+	pthread_mutex_t stop_lock;
 	int poll_timeout_ms;
 	size_t faults_told;
 
