@@ -267,11 +267,8 @@ static void tells_the_tags_of_nested_vlan_interfaces(void **state)
 	int sender;
 
 	(void)state;
-	if (!net_run("ip link add link v0 name probe type vlan id 1")) {
-		printf("# SKIP, not tested: no VLAN interfaces in this "
-		       "kernel\n");
-		return;
-	}
+	if (!net_run("ip link add link v0 name probe type vlan id 1"))
+		check_skip("no VLAN interfaces in this kernel");
 	for (int i = 0; i < 2; i++) {
 		net_ip("link add link v%d name v%d.10 type vlan id 10", i, i);
 		net_ip("link add link v%d.10 name v%d.x type vlan id 20", i, i);

@@ -89,10 +89,8 @@ static void filters_devices_without_a_link_layer(void **state)
 	size_t size = net_frame_write(&net_plain, bytes);
 
 	(void)state;
-	if (tun < 0) {
-		printf("# SKIP, not tested: no tun device here\n");
-		return;
-	}
+	if (tun < 0)
+		check_skip("no tun device here");
 	net_ip("link set t0 up");
 	captures[0] = live_open("t0", AFPACKET(.filter = "udp port 2000"));
 	captures[1] = live_open("any", AFPACKET(.filter = "udp port 2001"));
@@ -132,11 +130,8 @@ static void a_filter_too_long_for_the_kernel_works_too(void **state)
 	int sender = net_sender("v0");
 
 	(void)state;
-	if (!filter_limit_set("2000")) {
-		printf("# SKIP, not tested: no net.core.optmem_max of its own "
-		       "here\n");
-		return;
-	}
+	if (!filter_limit_set("2000"))
+		check_skip("no net.core.optmem_max of its own here");
 	for (int i = 0; i < 300; i++)
 		sprintf(filter + strlen(filter), " or src host 10.%d.%d.1",
 			i / 256, i % 256);
