@@ -172,6 +172,27 @@ static int engine_init(struct engine *engine, struct fault *ret_fault)
 	return rc < 0 ? rc : workers_make(engine);
 }
 
+/* An interface that is captured twice would be counted twice. */
+static int interfaces_check(const struct engine_options *options,
+			    struct fault *ret_fault)
+{
+	const char *const *names = options->targets;
+
+	for (size_t i = 0; i < options->target_count; i++) {
+		if (options->target_count > 1 && strcmp(names[i], "any") == 0)
+			return fault_set(ret_fault, -EINVAL,
+					 "any: is every interface; name it "
+					 "alone");
+		for (size_t j = 0; j < i; j++) {
+			if (strcmp(names[i], names[j]) == 0)
+				return fault_set(ret_fault, -EINVAL,
+						 "%s: is named twice",
+						 names[i]);
+		}
+	}
+	return 0;
+}
+
 static int options_check(const struct engine_options *options,
 			 struct fault *ret_fault)
 {
@@ -191,6 +212,8 @@ static int options_check(const struct engine_options *options,
 		return fault_set(ret_fault, -EINVAL,
 				 "%u workers are more than the limit of %d",
 				 options->workers, ENGINE_WORKERS_MAX);
+	if (targets_live(options))
+		return interfaces_check(options, ret_fault);
 	return 0;
 }
 

@@ -146,7 +146,8 @@ def names_file_offset_and_fault_and_keeps_what_was_readable():
 def refuses_usage_errors_in_one_line_with_status_2():
     cases = [["flows"], ["flows", "/nowhere/x.pcap"], ["flows", "-i", "nowhere0"], ["flows", "--nonsense", "x"],
              ["flows", "--idle-timeout", "1", "x"], ["flows", "-f", "xml", "x"], ["nonsense"],
-             ["flows", "--backend", "nul", "x"], ["flows", ""], ["flows", "--filter", "udp\nand and", "x"]]
+             ["flows", "--backend", "nul", "x"], ["flows", ""], ["flows", "-i", "lo,lo"],
+             ["flows", "-i", "lo,any"], ["run", "-i", "any,lo"], ["flows", "--filter", "udp\nand and", "x"]]
     for case in cases:
         done = sonde(*case, check_rc=2)
         equal(done.stdout, "", f"{case}: output")
