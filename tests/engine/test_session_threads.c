@@ -11,8 +11,8 @@
 #include "engine/make_pcap.h"
 #include "packet_capture.h"
 
-#define FLOWS   20000
-#define PACKETS (3 * FLOWS)
+#define FLOWS   20000U
+#define PACKETS (3U * FLOWS)
 #define HELD    700
 #define POLLERS 3
 
