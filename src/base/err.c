@@ -29,7 +29,7 @@ int fault_set(struct fault *fault, int code, const char *format, ...)
 	va_end(arguments);
 	for (char *at = fault->text; *at; at++) { /* a sentence is one line */
 		if ((unsigned char)*at < ' ' || *at == 0x7f)
-			*at = ' ';
+			*at = '?';
 	}
 	return code;
 }

@@ -44,7 +44,7 @@ struct fault {
 	char text[256];
 };
 
-/* Writes a sentence (printf's rules, cut to fit, control characters blank:
+/* Writes a sentence (printf's rules, cut to fit, control characters as "?":
  * a file's name or a filter may have them) and returns 'code', so that
  * a failing function can end in one line.  'fault' may be NULL. */
 int fault_set(struct fault *fault, int code, const char *format, ...)

@@ -81,6 +81,15 @@ static int targets_copy(struct engine *engine)
 	return 0;
 }
 
+int64_t engine_step_ns(const struct engine *engine)
+{
+	int64_t idle_ns = engine->options.flow.idle_ns;
+
+	if (idle_ns == 0)
+		idle_ns = FLOW_IDLE_S_PRESET * NS_PER_S;
+	return idle_ns > STEP_NS ? idle_ns : STEP_NS;
+}
+
 static int feed_init(struct engine *engine, uint16_t index, bool live)
 {
 	struct feed *feed = &engine->feeds[index];
@@ -90,7 +99,7 @@ static int feed_init(struct engine *engine, uint16_t index, bool live)
 	feed->index = index;
 	feed->live = live;
 	feed->progress = -1;
-	feed->step_ns = STEP_NS;
+	feed->step_ns = engine_step_ns(engine);
 	pthread_mutex_init(&feed->lock, NULL);
 	feed->sources =
 		calloc(engine->options.target_count, sizeof *feed->sources);

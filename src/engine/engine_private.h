@@ -31,8 +31,8 @@
 #define PUBLISH_NS      50000000
 #define WAIT_MS         50 /* the longest a thread sleeps before it looks */
 #define ADVANCE_LAG_NS  INT64_C(1000000000) /* frames wait in rings */
-/* Packets this far before the latest one were not merely late: the clock was
- * set back.  Between two files less says so: the second is of another time. */
+/* Packets this far before the latest one (and farther than the idle timeout)
+ * were not merely late, they find no flow: the clock was set back.  Between two files less says so: the second is of another time. */
 #define STEP_NS      INT64_C(60000000000)
 #define FILE_STEP_NS INT64_C(1000000000)
 
@@ -170,6 +170,8 @@ struct engine {
 
 /* engine.c */
 void engine_wake(int fd);
+/* How far back a packet's time says that the clock was set back. */
+int64_t engine_step_ns(const struct engine *engine);
 void engine_fault_add(struct engine *engine, const char *sentence);
 
 /* feed.c.  feed_open() opens or tries every target; feed_next() returns a

@@ -298,7 +298,7 @@ size_t feed_timeline(struct feed *feed, const struct packet *packets,
 	if (*ret_rewind)
 		feed->newest = packets[0].at;
 	if (count > 0)
-		feed->step_ns = STEP_NS;
+		feed->step_ns = engine_step_ns(feed->engine);
 	for (i = 0; i < count && !set_back(feed, &packets[i]); i++) {
 		if (wall_before(feed->newest, packets[i].at))
 			feed->newest = packets[i].at;
