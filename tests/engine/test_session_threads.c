@@ -12,7 +12,7 @@
 #include "packet_capture.h"
 
 #define FLOWS   20000U
-#define PACKETS (3U * FLOWS)
+#define PACKETS UINT64_C(60000) /* 3 a flow */
 #define HELD    700
 #define POLLERS 3
 

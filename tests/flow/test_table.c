@@ -308,7 +308,7 @@ static void begins_time_anew_when_the_clock_was_set_back(void **state)
 			assert_int_equal(
 				record->packets[0] + record->packets[1], 2);
 	}
-	kept_check_ledger(&kept, 3 * 6001);
+	kept_check_ledger(&kept, 18003);
 	kept_close(&kept);
 }
 
