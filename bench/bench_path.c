@@ -35,50 +35,50 @@
 struct load {
 	const char *name;
 	struct traffic_options traffic;
-	uint32_t table;      /* flows; 0: as many as live */
 	const char *against; /* the load that it is compared with */
+	uint32_t table;      /* flows; 0: as many as live */
 	bool quick;
 };
 
 #define UDP(count) .flows = (count), .size = 60, .rate_pps = RATE_PPS, .seed = 1
 
 static const struct load loads[] = {
-	{"10 K", {UDP(10000)}, 0, NULL, true},
-	{"100 K", {UDP(100000)}, 0, "10 K", true},
-	{"1 M", {UDP(1000000)}, 0, "10 K", true},
-	{"10 M", {UDP(10000000)}, 0, "10 K", false},
-	{"1 M, IPv6", {UDP(1000000), .ip6_percent = 100}, 0, "1 M", true},
+	{"10 K", {UDP(10000)}, NULL, 0, true},
+	{"100 K", {UDP(100000)}, "10 K", 0, true},
+	{"1 M", {UDP(1000000)}, "10 K", 0, true},
+	{"10 M", {UDP(10000000)}, "10 K", 0, false},
+	{"1 M, IPv6", {UDP(1000000), .ip6_percent = 100}, "1 M", 0, true},
 	{"1 M, 30 % IPv6, 20 % tunnels",
 	 {UDP(1000000), .ip6_percent = 30, .tunnel_percent = 20},
-	 0,
 	 "1 M",
+	 0,
 	 false},
 	{"1 M, TCP exchanges",
 	 {UDP(1000000), .tcp = 1, .retransmit_permill = 10,
 	  .reorder_permill = 10},
-	 0,
 	 "1 M",
+	 0,
 	 true},
 	{"1 M, an elephant with 90 %",
 	 {UDP(1000000), .elephant_percent = 90},
-	 0,
 	 "1 M",
+	 0,
 	 false},
 	{"1 M chosen keys, XXH3",
 	 {UDP(1000000), .attack = TRAFFIC_ATTACK_PUBLISHED},
-	 0,
 	 "1 M, IPv6",
+	 0,
 	 true},
 	{"1 M chosen keys, guessed secret",
 	 {UDP(1000000), .attack = TRAFFIC_ATTACK_GUESSED},
-	 0,
 	 "1 M, IPv6",
+	 0,
 	 false},
-	{"0.63 M", {UDP(630000)}, 4u << 20, NULL, false},
+	{"0.63 M", {UDP(630000)}, NULL, 4u << 20, false},
 	{"0.63 M and 63 k new a second",
 	 {UDP(630000), .new_flows = 63000},
-	 4u << 20,
 	 "0.63 M",
+	 4u << 20,
 	 false},
 };
 
@@ -125,14 +125,16 @@ static uint64_t cpu_ns(void)
 static uint64_t resident_size(void)
 {
 	FILE *file = fopen("/proc/self/statm", "r");
-	uint64_t total = 0, pages = 0;
+	char line[128] = "";
+	char *rest;
 
 	if (!file)
 		return 0;
-	if (fscanf(file, "%" SCNu64 " %" SCNu64, &total, &pages) != 2)
-		pages = 0;
+	if (!fgets(line, sizeof line, file))
+		line[0] = '\0';
 	(void)fclose(file);
-	return pages * (uint64_t)sysconf(_SC_PAGESIZE);
+	(void)strtoull(line, &rest, 10); /* the address space */
+	return strtoull(rest, NULL, 10) * (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
 static void record_count(void *context, const struct flow_record *record)

@@ -82,7 +82,8 @@ uint32_t segment_header_size(const struct segment *segment)
 
 static uint8_t *put_ethernet(uint8_t *at, unsigned from, uint16_t type)
 {
-	memcpy(at, "\2\0\0\0\0\2\2\0\0\0\0\2", 12);
+	memset(at, 0, 12); /* 02:00:00:00:00:01 is the client */
+	at[0] = at[6] = 2;
 	at[5] = (uint8_t)(2 - from);
 	at[11] = (uint8_t)(1 + from);
 	return put16(at + 12, type);
