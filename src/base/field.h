@@ -38,9 +38,9 @@ struct field_row {
 	size_t offset; /* in the record */
 	size_t aux;    /* FIELD_ADDRESS: offset of the IP version */
 	const char *const *words;
-	const char *unit;     /* "ns", "bytes", "packets", "" */
-	uint16_t element;     /* IPFIX information element, 0: none */
-	bool reverse;         /* RFC 5103: the reverse of 'element' */
+	const char *unit; /* "ns", "bytes", "packets", "" */
+	uint16_t element; /* IPFIX information element, 0: none */
+	bool reverse;     /* RFC 5103: the reverse of 'element' */
 	enum field_use use;
 	const char *help; /* one line, no full stop */
 };
@@ -54,12 +54,12 @@ struct field_table {
  * too small) and return the length that the whole needs, as snprintf(). */
 
 /* One field as text: a number, an address, a word; "" for null. */
-size_t field_text(const struct field_row *row, const void *record,
-		  char *buffer, size_t size);
+size_t field_text(const struct field_row *row, const void *record, char *buffer,
+		  size_t size);
 
 /* One field as a JSON value: number, string, true/false or null. */
-size_t field_json(const struct field_row *row, const void *record,
-		  char *buffer, size_t size);
+size_t field_json(const struct field_row *row, const void *record, char *buffer,
+		  size_t size);
 
 /* Whether the field has a value at all (see FIELD_WORD, FIELD_TEXT). */
 bool field_present(const struct field_row *row, const void *record);
