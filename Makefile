@@ -22,7 +22,7 @@ test:
 	@tools/setup build test
 	@tools/test $(B)
 bench: all
-	@tools/setup test bench
+	@tools/setup bench || echo "bench: goes on without the meters that are missing"
 	@bench/run $(B)
 fuzz: $(B)/build.ninja
 	@tools/fuzz $(SECONDS)
