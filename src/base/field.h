@@ -38,11 +38,15 @@ struct field_row {
 	size_t offset; /* in the record */
 	size_t aux;    /* FIELD_ADDRESS: offset of the IP version */
 	const char *const *words;
-	const char *unit;     /* "ns", "bytes", "packets", "" */
-	uint16_t element;     /* IPFIX information element, 0: none */
-	bool reverse;         /* RFC 5103: the reverse of 'element' */
+	const char *unit; /* "ns", "bytes", "packets", "" */
+	uint16_t element; /* IPFIX information element, 0: none */
+	bool reverse;     /* RFC 5103: the reverse of 'element' */
 	enum field_use use;
 	const char *help; /* one line, no full stop */
+	/* Null unless one of these bits is set in the uint32_t at offset
+	 * 'present' of the record; mask 0: never null for that reason. */
+	uint32_t present_mask;
+	size_t present;
 };
 
 struct field_table {
@@ -54,18 +58,19 @@ struct field_table {
  * too small) and return the length that the whole needs, as snprintf(). */
 
 /* One field as text: a number, an address, a word; "" for null. */
-size_t field_text(const struct field_row *row, const void *record,
-		  char *buffer, size_t size);
+size_t field_text(const struct field_row *row, const void *record, char *buffer,
+		  size_t size);
 
 /* One field as a JSON value: number, string, true/false or null. */
-size_t field_json(const struct field_row *row, const void *record,
-		  char *buffer, size_t size);
+size_t field_json(const struct field_row *row, const void *record, char *buffer,
+		  size_t size);
 
-/* Whether the field has a value at all (see FIELD_WORD, FIELD_TEXT). */
+/* Whether the field has a value at all (see FIELD_ADDRESS, FIELD_WORD,
+ * FIELD_TEXT and present_mask). */
 bool field_present(const struct field_row *row, const void *record);
 
 /* The field as the 64 bits that SQLite's INTEGER takes; TEXT-like types give
- * false (ADDRESS, WORD, TEXT, HEX64). */
+ * false (ADDRESS, WORD, TEXT, HEX64), as does a field that is null. */
 bool field_integer(const struct field_row *row, const void *record,
 		   int64_t *ret_value);
 
