@@ -176,6 +176,7 @@ static inline bool tcp_plain(const struct tcp_side *us,
 	return odd == 0;
 }
 
+/* Data and acknowledgments come by turns: no branch depends on which. */
 static inline void tcp_count(struct flow_table *table, uint32_t index,
 			     unsigned side, const struct packet *packet)
 {
@@ -183,24 +184,21 @@ static inline void tcp_count(struct flow_table *table, uint32_t index,
 	const struct tcp_side *them = &table->tcp[index].sides[side ^ 1];
 	int64_t at_ns = stamp_clamp_ns(packet->at.ns);
 	uint16_t window = packet->tcp.window;
+	uint8_t dup;
 
-	if (!tcp_plain(us, them, packet)) {
+	if (__builtin_expect(!tcp_plain(us, them, packet), 0)) {
 		tcp_measure(table, index, side, packet);
 		return;
 	}
+	dup = packet->tcp.acknowledgment == us->ack ? TCP_DUP_MASK : 0;
 	us->next += packet->payload_bytes;
-	if (packet->payload_bytes)
-		us->next_ns = at_ns;
+	us->next_ns = packet->payload_bytes ? at_ns : us->next_ns;
 	us->last_ns = at_ns;
-	us->bits &= (uint8_t) ~(TCP_PROBE | TCP_KEEPALIVE);
-	if (packet->tcp.acknowledgment != us->ack)
-		us->bits &= (uint8_t)~TCP_DUP_MASK;
+	us->bits &= (uint8_t)(TCP_SEEN | TCP_ACKED | dup);
 	us->ack = packet->tcp.acknowledgment;
 	us->window = window;
-	if (window < us->window_min)
-		us->window_min = window;
-	if (window > us->window_max)
-		us->window_max = window;
+	us->window_min = window < us->window_min ? window : us->window_min;
+	us->window_max = window > us->window_max ? window : us->window_max;
 }
 
 #endif
