@@ -255,14 +255,18 @@ static void kind_count(const struct segment *s, bool filled)
 		retransmission_count(s, old);
 }
 
-/* Below what was seen first nothing is known. */
+/* Below what was seen first nothing is known, and nothing is missing. */
 static bool base_lower(const struct segment *s)
 {
 	struct tcp_rare_side *rare = counters(s);
+	struct tcp_gap between = {s->to, rare->base};
 
 	if (!(rare->bits & RARE_BASE) || !seq_after(rare->base, s->from))
 		return false;
 	rare->base = s->from;
+	if (seq_after(between.to, between.from))
+		tcp_gap_add(s->rare, (uint8_t)(s->side | GAP_REPORTED), between,
+			    acked(s));
 	return true;
 }
 

@@ -75,7 +75,7 @@ struct tcp_gap {
 #define TCP_GAPS 6 /* of both sides together */
 
 #define GAP_SIDE     0x01 /* whose sequence numbers they are */
-#define GAP_REPORTED 0x02 /* missing in an earlier record */
+#define GAP_REPORTED 0x02 /* not missing in this record */
 
 enum tcp_handshake {
 	HANDSHAKE_NONE,   /* nothing of it seen so far */

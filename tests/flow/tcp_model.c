@@ -13,7 +13,7 @@ struct side {
 	uint32_t start;
 	bool seen;
 	bool sent[SPAN];
-	int64_t low;
+	int64_t first; /* what is below is not missing */
 	int64_t next;
 	int64_t next_ns;
 	int64_t ack; /* position in the other side, -1: none */
@@ -98,8 +98,6 @@ static void advance(struct side *us, const struct drawn *d)
 
 	for (int64_t at = d->seq; at < end; at++)
 		us->sent[at] = true;
-	if (d->seq < us->low)
-		us->low = d->size ? d->seq : us->low;
 	if (end <= us->next)
 		return;
 	us->next = end;
@@ -127,7 +125,7 @@ static void model_segment(struct side *us, struct side *them,
 
 	if (!us->seen) {
 		us->seen = true;
-		us->low = d->seq;
+		us->first = d->seq;
 		us->next = d->seq;
 		us->next_ns = d->at_ns;
 	}
@@ -185,7 +183,7 @@ static struct drawn segment_draw(uint64_t *random, struct side *sides,
 
 static void missing_count(struct side *side)
 {
-	for (int64_t at = side->low; at < side->next; at++)
+	for (int64_t at = side->first; at < side->next; at++)
 		side->counters[MISSING] += !side->sent[at];
 }
 
@@ -205,9 +203,12 @@ static void compare(const struct flow_tcp *tcp, const struct side *side)
 static unsigned gaps(const struct side *side)
 {
 	unsigned count = 0;
+	int64_t at = 0;
 
-	for (int64_t at = side->low; at < side->next; at++)
-		count += !side->sent[at] && (at == 0 || side->sent[at - 1]);
+	while (at < side->next && !side->sent[at])
+		at++;
+	for (; at < side->next; at++)
+		count += !side->sent[at] && side->sent[at - 1];
 	return count;
 }
 

@@ -476,10 +476,11 @@ static void counts_anew_in_the_next_record_of_a_connection(void **state)
 	static const struct line lines[] = {
 		HANDSHAKE,
 		{CLIENT, 0, 101, 100, 1, .at_us = 20000},
-		{SERVER, 0, 1, 0, 1, .at_us = 59 * 1000000, .window = CLOSED},
-		/* the next record: the gap is filled, late */
-		{CLIENT, 0, 1, 100, 1, .at_us = 80 * 1000000},
-		{CLIENT, 0, 301, 100, 1, .at_us = 80 * 1000000 + 1},
+		{SERVER, 0, 1, 0, 1, .at_us = 25000000, .window = CLOSED},
+		{CLIENT, 0, 201, 0, 1, .at_us = 50000000, .window = 999},
+		/* The next record: the gap is filled, late. */
+		{CLIENT, 0, 1, 100, 1, .at_us = 70000000},
+		{CLIENT, 0, 301, 100, 1, .at_us = 70000001},
 		END};
 	struct kept kept;
 
