@@ -32,6 +32,8 @@ lint: all
 format:
 	git ls-files '*.[ch]' | xargs clang-format -i
 install: all
+	@meson configure $(B) -Dprefix=$(abspath $(PREFIX))
+	@ninja -C $(B) --quiet
 	meson install -C $(B) --no-rebuild $(if $(DESTDIR),--destdir $(abspath $(DESTDIR)))
 clean:
 	rm -rf $(B) build-asan build-tsan build-fuzz

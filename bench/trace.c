@@ -32,13 +32,17 @@ static void put32(uint8_t *at, uint32_t value)
 	put16(at + 2, value);
 }
 
+/* Ethernet, and how IPv4 begins. */
+static const uint8_t frame_head[] = {2, 0, 0, 0, 0, 2, 2,    0,
+				     0, 0, 0, 1, 8, 0, 0x45, 0};
+
 static void frame_make(uint8_t *frame, uint32_t size, uint32_t flow,
 		       unsigned int back)
 {
 	uint32_t client = 0x0a000000U + flow, server = 0xac100000U + flow % 977;
 	uint32_t port = 1024 + flow % 50000;
 
-	memcpy(frame, "\2\0\0\0\0\2\2\0\0\0\0\1\x08\0\x45\0", 16);
+	memcpy(frame, frame_head, sizeof frame_head);
 	put16(frame + 16, size - 14);
 	frame[22] = 64;
 	frame[23] = 17;
@@ -78,8 +82,7 @@ static int trace_write(FILE *file, uint64_t packets, uint32_t flows,
 int main(int argc, char **argv)
 {
 	uint64_t packets = argc == 5 ? strtoull(argv[1], NULL, 10) : 0;
-	uint32_t flows =
-		argc == 5 ? (uint32_t)strtoul(argv[2], NULL, 10) : 0;
+	uint32_t flows = argc == 5 ? (uint32_t)strtoul(argv[2], NULL, 10) : 0;
 	uint32_t size = argc == 5 ? (uint32_t)strtoul(argv[3], NULL, 10) : 0;
 	FILE *file;
 

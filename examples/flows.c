@@ -17,8 +17,7 @@ static int fail(const char *what)
 }
 
 /* Polls until the end; counts what comes by. */
-static int drain(capture_session_t *session, uint64_t *packets,
-		 uint64_t *bytes)
+static int drain(capture_session_t *session, uint64_t *packets, uint64_t *bytes)
 {
 	captured_packet_t *batch[BATCH];
 	int count;

@@ -5,12 +5,12 @@ import xml.etree.ElementTree as ElementTree
 
 
 def reason(case, suite):
-    """Why a case was skipped, as its program said it."""
-    said = [case.find("skipped").get("message") or case.find("skipped").text or ""]
-    for stream in ("system-out", "system-err"):
-        for node in (*case.findall(stream), *suite.findall(stream)):
-            said += [line.strip() for line in (node.text or "").splitlines() if "skip" in line.lower()]
-    return next((line for line in said if line.strip()), "no reason given")
+    """Why a case was skipped: its own words, else those of its program."""
+    said = [case.find("skipped").get("message"), case.find("skipped").text]
+    said += [(node.text or "").rpartition("# SKIP")[2] for node in case.findall("system-out")]
+    for node in (*suite.findall("system-out"), *suite.findall("system-err")):
+        said += [line.partition("# SKIP")[2] for line in (node.text or "").splitlines()]
+    return next((words.strip() for words in said if words and words.strip()), "no reason given")
 
 
 def main(paths):

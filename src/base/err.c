@@ -27,5 +27,9 @@ int fault_set(struct fault *fault, int code, const char *format, ...)
 	va_start(arguments, format);
 	vsnprintf(fault->text, sizeof fault->text, format, arguments);
 	va_end(arguments);
+	for (char *at = fault->text; *at; at++) { /* a sentence is one line */
+		if ((unsigned char)*at < ' ' || *at == 0x7f)
+			*at = '?';
+	}
 	return code;
 }

@@ -22,8 +22,7 @@
 	X(ERR_FILE_FOREIGN, "not a capture file: neither pcap nor pcapng")    \
 	X(ERR_FILE_TRUNCATED, "the file ends inside a record")                \
 	X(ERR_FILE_CORRUPT, "the file is damaged")                            \
-	X(ERR_STORE_SCHEMA, "the database has a schema this version cannot "  \
-			    "read")                                           \
+	X(ERR_STORE_SCHEMA, "this version cannot read the database's schema") \
 	X(ERR_STORE_BEHIND, "the store cannot keep up; records are waiting")  \
 	X(ERR_STATE, "not possible in this state of the session")             \
 	X(ERR_NOT_BUILT, "not part of this build yet")                        \
@@ -45,7 +44,8 @@ struct fault {
 	char text[256];
 };
 
-/* Writes a sentence (printf's rules, cut to fit) and returns 'code', so that
+/* Writes a sentence (printf's rules, cut to fit, control characters as "?":
+ * a file's name or a filter may have them) and returns 'code', so that
  * a failing function can end in one line.  'fault' may be NULL. */
 int fault_set(struct fault *fault, int code, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));

@@ -41,8 +41,7 @@ mistake(struct config_reader *reader, const char *format, ...)
 	va_list arguments;
 
 	va_start(arguments, format);
-	vsnprintf(text + size, sizeof text - (size_t)size, /* NOLINT: begun */
-		  format, arguments);
+	vsnprintf(text + size, sizeof text - (size_t)size, format, arguments);
 	va_end(arguments);
 	/* What a file holds goes to a terminal: no control bytes. */
 	for (char *at = text; *at; at++) {

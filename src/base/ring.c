@@ -25,7 +25,7 @@ uint32_t ring_room(struct ring *ring)
 	uint32_t head = atomic_load_explicit(&ring->head, memory_order_relaxed);
 	uint32_t room = ring->mask + 1 - (head - ring->tail_seen);
 
-	if (room > ring->mask / 2)
+	if (room > (ring->mask + 1) / 2)
 		return room;
 	ring->tail_seen =
 		atomic_load_explicit(&ring->tail, memory_order_acquire);

@@ -23,11 +23,11 @@ struct mono {
 };
 
 /* X(name, the word in output, one line) */
-#define STAMP_SOURCES(X)                                             \
-	X(STAMP_NONE, "none", "no time was given")                   \
-	X(STAMP_FILE, "file", "read from a capture file")            \
-	X(STAMP_USER, "user", "taken in this process")               \
-	X(STAMP_KERNEL, "kernel", "skb->tstamp, CLOCK_REALTIME")     \
+#define STAMP_SOURCES(X)                                         \
+	X(STAMP_NONE, "none", "no time was given")               \
+	X(STAMP_FILE, "file", "read from a capture file")        \
+	X(STAMP_USER, "user", "taken in this process")           \
+	X(STAMP_KERNEL, "kernel", "skb->tstamp, CLOCK_REALTIME") \
 	X(STAMP_HARDWARE, "hardware", "the network card's own clock")
 
 #define STAMP_SOURCE_ENUM(name, word, line) name,

@@ -81,7 +81,7 @@ struct capture_options {
 	enum capture_stamp stamp;
 	uint16_t worker;       /* which of 'worker_count' this one is */
 	uint16_t worker_count; /* 0 or 1: no fanout; else PACKET_FANOUT: takes
-	                          in frames once all of them are open */
+				  in frames once all of them are open */
 	uint16_t fanout_group; /* the same for all workers of one target */
 };
 

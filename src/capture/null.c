@@ -17,10 +17,11 @@
 
 /* 192.0.2.1:9 -> 192.0.2.2:9, UDP, 18 bytes of payload */
 static const uint8_t frame_bytes[FRAME_SIZE] = {
-	0x02, 0,   0, 0, 0, 2,    0x02, 0, 0, 0, 0, 1, 0x08, 0x00,
-	0x45, 0,   0, 46, 0, 0,   0,    0, 64, 17, 0, 0,
-	192,  0,   2, 1, 192, 0,  2,    2,
-	0,    9,   0, 9, 0, 26,   0,    0,
+	0x02, 0,    0, 0,  0,   2,  0x02, 0, 0,  0,  0, 1, /* Ethernet */
+	0x08, 0x00,                                        /* ... of IPv4 */
+	0x45, 0,    0, 46, 0,   0,  0,    0, 64, 17, 0, 0, /* IPv4 */
+	192,  0,    2, 1,  192, 0,  2,    2,               /* addresses */
+	0,    9,    0, 9,  0,   26, 0,    0,               /* UDP */
 };
 
 struct null_capture {
@@ -82,8 +83,7 @@ static int null_next(struct capture *capture, int timeout_ms, int count_max,
 	return count;
 }
 
-static const char *null_interface(const struct capture *capture,
-				  uint16_t index)
+static const char *null_interface(const struct capture *capture, uint16_t index)
 {
 	(void)capture;
 	return index == 0 ? "null" : NULL;

@@ -35,7 +35,6 @@ struct finding *finding_add(struct doctor *doctor, const char *name,
 	*finding = (struct finding){.area = doctor->area, .verdict = verdict};
 	snprintf(finding->name, sizeof finding->name, "%s", name);
 	va_start(arguments, format);
-	/* NOLINTNEXTLINE: begun */
 	vsnprintf(finding->text, sizeof finding->text, format, arguments);
 	va_end(arguments);
 	return finding;
@@ -46,7 +45,6 @@ void finding_remedy(struct finding *finding, const char *format, ...)
 	va_list arguments;
 
 	va_start(arguments, format);
-	/* NOLINTNEXTLINE: begun */
 	vsnprintf(finding->remedy, sizeof finding->remedy, format, arguments);
 	va_end(arguments);
 }

@@ -22,7 +22,7 @@
 
 #define RING_SIZE  (UINT64_C(4) << 20)
 #define WAIT_NS    NS_PER_S
-#define ECHO_TRIES 40
+#define STAMP_NS   (NS_PER_S / 2) /* the kernel takes a while to begin */
 #define INTERFACES 128
 
 /* What a refusal for want of privilege calls for. */
@@ -241,7 +241,10 @@ static bool message_stamped(struct msghdr *message)
 /* The kernel begins to stamp a moment after the first socket asked. */
 static bool stamp_received(int fd)
 {
-	for (int i = 0; i < ECHO_TRIES; i++) {
+	struct timespec pause = {0, 2000000};
+	struct mono start = mono_now();
+
+	while (mono_ns_between(start, mono_now()) < STAMP_NS) {
 		char bytes[64], control[256];
 		struct iovec part = {bytes, sizeof bytes};
 		struct msghdr message = {.msg_iov = &part,
@@ -253,6 +256,7 @@ static bool stamp_received(int fd)
 			return false;
 		if (recvmsg(fd, &message, 0) >= 0 && message_stamped(&message))
 			return true;
+		nanosleep(&pause, NULL);
 	}
 	return false;
 }

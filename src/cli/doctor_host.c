@@ -179,7 +179,7 @@ static int store_try(const char *path, struct fault *ret_fault)
 
 void store_check(struct doctor *doctor)
 {
-	const char *base = getenv("TMPDIR"); /* NOLINT: one thread */
+	const char *base = getenv("TMPDIR");
 	char folder[256], path[300];
 	struct fault fault = {""};
 	struct finding *finding;

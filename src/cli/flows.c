@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/text.h"
 #include "cli/cli_private.h"
 #include "cli/progress.h"
 #include "export/export.h"
@@ -99,8 +100,9 @@ struct flows {
 	struct export_text *text;
 	struct progress progress;
 	struct mono started;
-	bool unflushed; /* records wait in the writer */
-	int output_rc;  /* of standard output; nothing is written after < 0 */
+	bool on_terminal; /* standard output is one */
+	bool unflushed;   /* records wait in the writer */
+	int output_rc;    /* of standard output; nothing is written after < 0 */
 };
 
 static void record_write(void *context, const struct flow_record *record)
@@ -109,7 +111,8 @@ static void record_write(void *context, const struct flow_record *record)
 
 	if (flows->output_rc < 0 || record->end_reason == FLOW_END_NONE)
 		return;
-	progress_clear(&flows->progress);
+	if (flows->on_terminal) /* they share it */
+		progress_clear(&flows->progress);
 	flows->output_rc = export_text_write(flows->text, record);
 	flows->unflushed = true;
 	if (flows->output_rc < 0)
@@ -156,6 +159,11 @@ static int flows_open(struct flows *flows, const char *const *targets,
 	struct fault fault;
 	int rc;
 
+	for (size_t i = 0; i < count; i++) {
+		if (!targets[i][0])
+			return usage_fail("flows: the name of a file is "
+					  "empty");
+	}
 	options.targets = targets;
 	options.target_count = count;
 	options.record = record_write;
@@ -221,6 +229,21 @@ static bool output_failed(int rc)
 	return true;
 }
 
+/* Flows in pieces are no fault, but not what was asked for either. */
+static void evictions_tell(const struct engine_ledger *ledger)
+{
+	uint64_t early =
+		ledger->flow.ended_resources + ledger->flow.refused_full;
+	char number[TEXT_SIZE];
+
+	if (early > 0)
+		fprintf(stderr,
+			"sonde: the flow table was full: %s flows left it "
+			"early and may be in several records; --flows makes "
+			"it larger\n",
+			text_thousands(early, number));
+}
+
 static int flows_close(struct flows *flows)
 {
 	struct engine_ledger ledger;
@@ -232,6 +255,8 @@ static int flows_close(struct flows *flows)
 	if (faults_print(flows->engine) > 0)
 		exit_code = EXIT_PARTIAL;
 	engine_ledger(flows->engine, &ledger);
+	if (flows->output_rc == 0)
+		evictions_tell(&ledger);
 	if (flows->options->summary || flows->live)
 		ledger_print(&ledger, NULL, stderr);
 	signals_release();
@@ -257,7 +282,8 @@ static int targets_list(struct flows *flows, const struct option_line *line,
 static int flows_run(const struct flows_options *options,
 		     const struct option_line *line)
 {
-	struct flows flows = {.options = options};
+	struct flows flows = {.options = options,
+			      .on_terminal = isatty(STDOUT_FILENO)};
 	const char **targets =
 		calloc(options->interfaces.count + (size_t)line->rest_count + 1,
 		       sizeof *targets);

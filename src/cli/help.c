@@ -21,7 +21,7 @@ int usage_fail(const char *format, ...)
 
 	fputs("sonde: ", stderr);
 	va_start(arguments, format);
-	vfprintf(stderr, format, arguments); /* NOLINT: begun */
+	vfprintf(stderr, format, arguments);
 	va_end(arguments);
 	fputc('\n', stderr);
 	return EXIT_USAGE;

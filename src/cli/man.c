@@ -44,9 +44,9 @@ static void verb_print(const struct verb *verb, FILE *to)
 {
 	const char *at = verb->about;
 
-	fprintf(to, ".SS sonde %s\n", verb->name);
+	fprintf(to, ".SS sonde %s\n.PP\n", verb->name);
 	while (*at)
-		at = line_print(to, ".PP\n", at);
+		at = line_print(to, "", at);
 	if (verb->options)
 		options_man_print(verb->options, to);
 }

@@ -1,5 +1,6 @@
 /* The log of 'sonde run' where there is no screen: a line a report, and who
  * talked most in it. */
+#include <errno.h>
 #include <stdarg.h>
 #include <time.h>
 
@@ -9,21 +10,30 @@
 
 #define TALKERS 5
 
+/* A reader that has gone wants no more.  Else the log has a gap, a full disk
+ * for one, and capture goes on. */
+static void failed(struct run *run)
+{
+	if (errno == EPIPE)
+		run->output_gone = true;
+	clearerr(stdout);
+}
+
 __attribute__((format(printf, 2, 3))) static void say(struct run *run,
 						      const char *format, ...)
 {
 	va_list arguments;
 
 	va_start(arguments, format);
-	if (vprintf(format, arguments) < 0) /* NOLINT: begun */
-		run->output_gone = true;
+	if (vprintf(format, arguments) < 0)
+		failed(run);
 	va_end(arguments);
 }
 
 static void flush(struct run *run)
 {
 	if (fflush(stdout) != 0)
-		run->output_gone = true;
+		failed(run);
 }
 
 void run_log_begin(struct run *run)

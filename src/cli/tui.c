@@ -36,7 +36,7 @@ attr_t tui_color(enum tui_paint color)
 
 static void colors_begin(struct tui *tui)
 {
-	const char *none = getenv("NO_COLOR"); /* NOLINT: never set */
+	const char *none = getenv("NO_COLOR");
 
 	if (!has_colors() || (none && *none))
 		return;
@@ -62,7 +62,7 @@ static void colors_begin(struct tui *tui)
 struct tui *tui_open(void)
 {
 	struct tui *tui = calloc(1, sizeof *tui);
-	const char *term = getenv("TERM"); /* NOLINT: never set */
+	const char *term = getenv("TERM");
 
 	if (!tui || !term || strcmp(term, "dumb") == 0)
 		goto free_tui;
@@ -77,8 +77,7 @@ struct tui *tui_open(void)
 	set_escdelay(25);
 	curs_set(0);
 	colors_begin(tui);
-	tui->blocks = strcmp(nl_langinfo(CODESET), /* NOLINT */
-			     "UTF-8") == 0;
+	tui->blocks = strcmp(nl_langinfo(CODESET), "UTF-8") == 0;
 	return tui;
 
 free_tui:

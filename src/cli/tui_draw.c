@@ -17,7 +17,7 @@ void tui_put(int line, int column, attr_t attribute, const char *format, ...)
 	if (line < 0 || line >= LINES || column < 0 || column >= COLS)
 		return;
 	va_start(arguments, format);
-	vsnprintf(text, sizeof text, format, arguments); /* NOLINT: begun */
+	vsnprintf(text, sizeof text, format, arguments);
 	va_end(arguments);
 	attrset(attribute);
 	mvaddnstr(line, column, text, COLS - column);

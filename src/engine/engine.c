@@ -81,6 +81,15 @@ static int targets_copy(struct engine *engine)
 	return 0;
 }
 
+int64_t engine_step_ns(const struct engine *engine)
+{
+	int64_t idle_ns = engine->options.flow.idle_ns;
+
+	if (idle_ns == 0)
+		idle_ns = FLOW_IDLE_S_PRESET * NS_PER_S;
+	return idle_ns > STEP_NS ? idle_ns : STEP_NS;
+}
+
 static int feed_init(struct engine *engine, uint16_t index, bool live)
 {
 	struct feed *feed = &engine->feeds[index];
@@ -90,6 +99,7 @@ static int feed_init(struct engine *engine, uint16_t index, bool live)
 	feed->index = index;
 	feed->live = live;
 	feed->progress = -1;
+	feed->step_ns = engine_step_ns(engine);
 	pthread_mutex_init(&feed->lock, NULL);
 	feed->sources =
 		calloc(engine->options.target_count, sizeof *feed->sources);
@@ -158,16 +168,38 @@ static int engine_init(struct engine *engine, struct fault *ret_fault)
 	engine->collect_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	engine->poll_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	engine->names = calloc(INTERFACES_MAX, sizeof *engine->names);
+	engine->name_slots = calloc(NAME_SLOTS, sizeof *engine->name_slots);
 	engine->workers = calloc(engine->worker_count, sizeof *engine->workers);
 	if (engine->collect_fd < 0 || engine->poll_fd < 0)
 		return -errno;
-	if (!engine->names || !engine->workers)
+	if (!engine->names || !engine->name_slots || !engine->workers)
 		return -ENOMEM;
 	/* Several files are several recordings, not several sights of one. */
 	engine->options.flow.mark_duplicates =
 		live || engine->options.target_count == 1;
 	rc = feeds_make(engine, live, ret_fault);
 	return rc < 0 ? rc : workers_make(engine);
+}
+
+/* An interface that is captured twice would be counted twice. */
+static int interfaces_check(const struct engine_options *options,
+			    struct fault *ret_fault)
+{
+	const char *const *names = options->targets;
+
+	for (size_t i = 0; i < options->target_count; i++) {
+		if (options->target_count > 1 && strcmp(names[i], "any") == 0)
+			return fault_set(ret_fault, -EINVAL,
+					 "any: is every interface; name it "
+					 "alone");
+		for (size_t j = 0; j < i; j++) {
+			if (strcmp(names[i], names[j]) == 0)
+				return fault_set(ret_fault, -EINVAL,
+						 "%s: is named twice",
+						 names[i]);
+		}
+	}
+	return 0;
 }
 
 static int options_check(const struct engine_options *options,
@@ -189,6 +221,8 @@ static int options_check(const struct engine_options *options,
 		return fault_set(ret_fault, -EINVAL,
 				 "%u workers are more than the limit of %d",
 				 options->workers, ENGINE_WORKERS_MAX);
+	if (targets_live(options))
+		return interfaces_check(options, ret_fault);
 	return 0;
 }
 
@@ -313,6 +347,7 @@ static void engine_free(struct engine *engine)
 		close(engine->poll_fd);
 	free(engine->targets);
 	free(engine->names);
+	free(engine->name_slots);
 	free(engine->workers);
 	free(engine->feeds);
 	free(engine->reader);

@@ -15,14 +15,15 @@
 #ifndef ENGINE_PRIVATE_H
 #define ENGINE_PRIVATE_H
 
+#include <assert.h>
 #include <pthread.h>
 #include <stdatomic.h>
 
 #include "base/ring.h"
 #include "engine/engine.h"
 
-#define BATCH           64   /* frames decoded and metered at once */
-#define INTERFACES_MAX  4096 /* names in a session; beyond: "?" */
+#define BATCH           64    /* frames decoded and metered at once */
+#define INTERFACES_MAX  65534 /* names in a session; beyond: none */
 #define FAULTS_MAX      64
 #define RECORDS_COUNT   16384 /* records between a worker and the caller */
 #define DEALT_COUNT     4096  /* packets between reader and a worker */
@@ -30,6 +31,10 @@
 #define PUBLISH_NS      50000000
 #define WAIT_MS         50 /* the longest a thread sleeps before it looks */
 #define ADVANCE_LAG_NS  INT64_C(1000000000) /* frames wait in rings */
+/* Packets this far before the latest one (and farther than the idle timeout)
+ * were not merely late, they find no flow: the clock was set back.  Between two files less says so: the second is of another time. */
+#define STEP_NS      INT64_C(60000000000)
+#define FILE_STEP_NS INT64_C(1000000000)
 
 struct engine;
 
@@ -58,6 +63,8 @@ struct feed {
 	size_t source_count;
 	size_t at; /* live: next to ask; files: the current one */
 	bool live;
+	struct wall newest;             /* of the packets, and time passed */
+	int64_t step_ns;                /* what counts as set back */
 	struct capture_counters closed; /* of sources already closed */
 	struct feed_counts counts;
 
@@ -116,6 +123,17 @@ struct reader {
 	int wake_fd;
 };
 
+/* Interfaces by name: an open hash table, by the hash of the whole name. */
+#define NAME_SLOTS (1U << 17)
+
+struct name_slot {
+	uint64_t hash;
+	uint16_t number;
+	bool used;
+};
+
+static_assert(INTERFACES_MAX < NAME_SLOTS, "there is always a free one");
+
 struct engine {
 	struct engine_options options;
 	char **targets; /* copies */
@@ -142,6 +160,7 @@ struct engine {
 
 	pthread_mutex_t names_lock;
 	char (*names)[FLOW_INTERFACE_NAME_SIZE];
+	struct name_slot *name_slots;
 	_Atomic uint32_t name_count;
 
 	pthread_mutex_t faults_lock;
@@ -151,6 +170,8 @@ struct engine {
 
 /* engine.c */
 void engine_wake(int fd);
+/* How far back a packet's time says that the clock was set back. */
+int64_t engine_step_ns(const struct engine *engine);
 void engine_fault_add(struct engine *engine, const char *sentence);
 
 /* feed.c.  feed_open() opens or tries every target; feed_next() returns a
@@ -170,18 +191,33 @@ size_t feed_decode(struct feed *feed, struct source *source,
 		   const struct frame *frames, int count,
 		   struct packet *ret_packets);
 
+/* How many of the packets lie on one timeline; *ret_rewind: it begins anew
+ * with the first of them (see flow_table_rewind()). */
+size_t feed_timeline(struct feed *feed, const struct packet *packets,
+		     size_t count, bool *ret_rewind);
+void feed_time_pass(struct feed *feed, struct wall now);
+
 /* deliver.c.  Hands frames to engine_poll(), or back to the capture. */
 void feed_deliver(struct feed *feed, struct source *source,
 		  const struct frame *frames, int count);
 void feed_take_back(struct feed *feed);
+
+/* Between packets the reader tells every worker the time: before time begins
+ * anew, which 'packets' says, and at the end.  So a flow ends for the same
+ * reason whatever else its worker has seen. */
+static inline bool packet_is_time(const struct packet *packet)
+{
+	return packet->tuple.ip_version == 0;
+}
 
 /* worker.c, reader.c */
 int worker_init(struct engine *engine, struct worker *worker, uint16_t index);
 void worker_fini(struct worker *worker);
 int worker_table_make(struct worker *worker);
 bool worker_find(struct worker *worker, struct lookup *lookup);
-void *worker_main(void *worker);
-void *reader_main(void *reader);
+/* Threads: 'argument' is the worker, the reader. */
+void *worker_main(void *argument);
+void *reader_main(void *argument);
 uint16_t tuple_shard(const struct packet_tuple *tuple, uint16_t count);
 
 #endif

@@ -6,6 +6,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
 #include "base/clock.h"
 #include "engine/engine_private.h"
 
@@ -97,23 +100,39 @@ int feed_open(struct engine *engine, struct feed *feed, uint16_t worker,
 	return 0;
 }
 
+/* The place of the hash, or the free one where it belongs. */
+static struct name_slot *name_find(struct engine *engine, uint64_t hash)
+{
+	uint32_t at = (uint32_t)hash % NAME_SLOTS;
+
+	while (engine->name_slots[at].used &&
+	       engine->name_slots[at].hash != hash)
+		at = (at + 1) % NAME_SLOTS;
+	return &engine->name_slots[at];
+}
+
+/* Names that are alike as far as a record shows them are two all the same. */
 static uint16_t interface_number(struct engine *engine, const char *name)
 {
-	uint32_t count, i;
+	uint64_t hash = XXH3_64bits(name, strlen(name));
+	uint16_t number = INTERFACES_MAX;
+	struct name_slot *slot;
+	uint32_t count;
 
 	pthread_mutex_lock(&engine->names_lock);
 	count = atomic_load(&engine->name_count);
-	for (i = 0; i < count; i++) {
-		if (strncmp(engine->names[i], name,
-			    FLOW_INTERFACE_NAME_SIZE - 1) == 0)
-			break;
-	}
-	if (i == count && count < INTERFACES_MAX) {
-		strncpy(engine->names[i], name, FLOW_INTERFACE_NAME_SIZE - 1);
+	slot = name_find(engine, hash);
+	if (slot->used) {
+		number = slot->number;
+	} else if (count < INTERFACES_MAX) {
+		number = (uint16_t)count;
+		*slot = (struct name_slot){hash, number, true};
+		strncpy(engine->names[count], name,
+			FLOW_INTERFACE_NAME_SIZE - 1);
 		atomic_store(&engine->name_count, count + 1);
 	}
 	pthread_mutex_unlock(&engine->names_lock);
-	return (uint16_t)i;
+	return number;
 }
 
 uint16_t feed_interface(struct feed *feed, struct source *source,
@@ -176,6 +195,7 @@ static int file_next(struct feed *feed, struct frame *ret_frames,
 		}
 		source_end(feed, source, rc);
 		feed->at++;
+		feed->step_ns = FILE_STEP_NS;
 	}
 	return ERR_END;
 }
@@ -262,6 +282,34 @@ size_t feed_decode(struct feed *feed, struct source *source,
 	}
 	feed->counts.engine.decoded += decoded;
 	return decoded;
+}
+
+static bool set_back(const struct feed *feed, const struct packet *packet)
+{
+	return wall_ns_between(packet->at, feed->newest) > feed->step_ns;
+}
+
+size_t feed_timeline(struct feed *feed, const struct packet *packets,
+		     size_t count, bool *ret_rewind)
+{
+	size_t i;
+
+	*ret_rewind = count > 0 && set_back(feed, &packets[0]);
+	if (*ret_rewind)
+		feed->newest = packets[0].at;
+	if (count > 0)
+		feed->step_ns = engine_step_ns(feed->engine);
+	for (i = 0; i < count && !set_back(feed, &packets[i]); i++) {
+		if (wall_before(feed->newest, packets[i].at))
+			feed->newest = packets[i].at;
+	}
+	return i;
+}
+
+void feed_time_pass(struct feed *feed, struct wall now)
+{
+	if (wall_before(feed->newest, now))
+		feed->newest = now;
 }
 
 static double feed_progress(const struct feed *feed)

@@ -22,11 +22,9 @@ uint16_t tuple_shard(const struct packet_tuple *tuple, uint16_t count)
 	return (uint16_t)(XXH3_64bits(mixed, sizeof mixed) % count);
 }
 
-static void deal(struct engine *engine, const struct packet *packet)
+static void deal(struct worker *worker, const struct packet *packet)
 {
 	struct timespec pause = {0, 50000};
-	struct worker *worker = &engine->workers[tuple_shard(
-		&packet->tuple, (uint16_t)engine->worker_count)];
 
 	while (ring_room(&worker->dealt) == 0) {
 		engine_wake(worker->wake_fd);
@@ -34,6 +32,39 @@ static void deal(struct engine *engine, const struct packet *packet)
 	}
 	*(struct packet *)ring_slot(&worker->dealt, 0) = *packet;
 	ring_publish(&worker->dealt, 1);
+}
+
+static void time_deal(struct engine *engine, struct wall now, bool rewind)
+{
+	struct packet time = {.at = now, .packets = rewind};
+
+	for (size_t i = 0; i < engine->worker_count; i++)
+		deal(&engine->workers[i], &time);
+}
+
+static void packets_deal(struct reader *reader, struct packet *packets,
+			 size_t count)
+{
+	struct engine *engine = reader->engine;
+	uint16_t workers = (uint16_t)engine->worker_count;
+
+	while (count > 0) {
+		struct wall before = reader->feed->newest;
+		bool rewind;
+		size_t part =
+			feed_timeline(reader->feed, packets, count, &rewind);
+
+		if (rewind)
+			time_deal(engine, before, true);
+		for (size_t i = 0; i < part; i++) {
+			packets[i].bytes = NULL; /* given back already */
+			deal(&engine->workers[tuple_shard(&packets[i].tuple,
+							  workers)],
+			     &packets[i]);
+		}
+		packets += part;
+		count -= part;
+	}
 }
 
 static int reader_turn(struct reader *reader)
@@ -48,10 +79,7 @@ static int reader_turn(struct reader *reader)
 		return count;
 	decoded = feed_decode(reader->feed, source, frames, count, packets);
 	feed_deliver(reader->feed, source, frames, count);
-	for (size_t i = 0; i < decoded; i++) {
-		packets[i].bytes = NULL; /* given back above */
-		deal(reader->engine, &packets[i]);
-	}
+	packets_deal(reader, packets, decoded);
 	return count;
 }
 
@@ -67,6 +95,7 @@ void *reader_main(void *argument)
 		for (size_t i = 0; i < engine->worker_count; i++)
 			engine_wake(engine->workers[i].wake_fd);
 	}
+	time_deal(engine, reader->feed->newest, false);
 	atomic_store(&reader->feed->ended, true);
 	feed_publish(reader->feed, true);
 	engine_wake(engine->poll_fd);

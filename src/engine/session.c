@@ -5,6 +5,7 @@
  */
 #include "packet_capture.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -98,6 +99,8 @@ const char *capture_version(void)
 
 void capture_config_init(capture_config_t *config)
 {
+	if (!config)
+		return;
 	*config = (capture_config_t){
 		.ring_size = CAPTURE_RING_SIZE_PRESET,
 		.snap_length = CAPTURE_SNAP_MAX,
@@ -209,6 +212,7 @@ capture_session_t *capture_init(const capture_config_t *config)
 		session_error(rc < 0 ? rc : -ENOMEM, fault.text);
 		return NULL;
 	}
+	pthread_mutex_init(&session->stop_lock, NULL);
 	pthread_mutex_init(&session->poll_lock, NULL);
 	pthread_mutex_init(&session->pool_lock, NULL);
 	pthread_mutex_init(&session->query_lock, NULL);
@@ -248,15 +252,17 @@ int capture_start(capture_session_t *session)
 	return rc == 0 ? 0 : session_error(-rc, NULL);
 }
 
+/* Who comes second waits until the first is done. */
 int capture_stop(capture_session_t *session)
 {
 	if (!session || !session->started)
 		return session_error(ERR_STATE, NULL);
+	pthread_mutex_lock(&session->stop_lock);
 	engine_stop(session->engine);
-	if (session->collecting) {
+	if (session->collecting)
 		pthread_join(session->collector, NULL);
-		session->collecting = false;
-	}
+	session->collecting = false;
+	pthread_mutex_unlock(&session->stop_lock);
 	return 0;
 }
 
@@ -270,6 +276,7 @@ void capture_cleanup(capture_session_t *session)
 	session_flow_fini(session);
 	free(session->pool);
 	free(session->free_packets);
+	pthread_mutex_destroy(&session->stop_lock);
 	pthread_mutex_destroy(&session->poll_lock);
 	pthread_mutex_destroy(&session->pool_lock);
 	pthread_mutex_destroy(&session->query_lock);
@@ -322,6 +329,8 @@ static int poll_locked(capture_session_t *session, captured_packet_t **packets,
 
 	if (count == ERR_END)
 		return poll_end(session);
+	/* Without packets the engine delivers none. */
+	assert(packets || count <= 0);
 	pthread_mutex_lock(&session->pool_lock);
 	for (int i = 0; i < count; i++) {
 		packets[i] = session->free_packets[--session->free_count];
@@ -350,15 +359,19 @@ int capture_poll(capture_session_t *session, captured_packet_t **packets,
 void capture_packets_release(capture_session_t *session,
 			     captured_packet_t *const *packets, int count)
 {
+	if (!session || !packets)
+		return;
 	pthread_mutex_lock(&session->pool_lock);
 	for (int i = 0; i < count; i++) {
 		captured_packet_t *packet = packets[i];
+		/* The public structure keeps the pointer as a number.
+		 * NOLINTNEXTLINE(performance-no-int-to-ptr) */
+		void *hold = (void *)(uintptr_t)packet->reserved[0];
 		struct engine_frame frame = {
 			.frame = {.bytes = packet->data,
 				  .captured_size = packet->captured_length,
 				  .size = packet->length,
-				  .hold = (void *)(uintptr_t)
-						  packet->reserved[0]},
+				  .hold = hold},
 			.interface = packet->interface_index,
 			.feed = (uint16_t)(packet->reserved[1] >> 16),
 			.source = (uint16_t)packet->reserved[1],
@@ -390,7 +403,8 @@ static void backends_make(void)
 const capture_backend_t *capture_backend_list(int *count)
 {
 	pthread_once(&backends_once, backends_make);
-	*count = backend_count;
+	if (count)
+		*count = backend_count;
 	return backend_list;
 }
 
@@ -423,7 +437,7 @@ int capture_interface_list(capture_interface_t *interfaces, int max)
 
 const char *capture_interface_name(capture_session_t *session, uint16_t index)
 {
-	return engine_interface(session->engine, index);
+	return session ? engine_interface(session->engine, index) : NULL;
 }
 
 int capture_netflow_enable(capture_session_t *session,

@@ -362,8 +362,13 @@ flow_record_t **capture_flow_get_all(capture_session_t *session, int *count)
 {
 	flow_record_t **list = NULL;
 
-	*count = 0;
-	if (!session || !session->metering) {
+	if (count)
+		*count = 0;
+	if (!session || !count) {
+		session_error(-EINVAL, NULL);
+		return NULL;
+	}
+	if (!session->metering) {
 		session_error(ERR_STATE, "flow metering is not enabled");
 		return NULL;
 	}

@@ -24,7 +24,9 @@ struct snapshot {
 
 struct capture_session {
 	struct engine *engine;
-	bool started, metering, no_packets;
+	atomic_bool started;
+	bool metering, no_packets;
+	pthread_mutex_t stop_lock;
 	int poll_timeout_ms;
 	size_t faults_told;
 
@@ -53,9 +55,9 @@ struct capture_session {
 int session_error(int code, const char *sentence);
 void session_error_clear(void);
 
-/* session_flow.c */
-void session_record(void *session, const struct flow_record *record);
-void *session_collect(void *session);
+/* session_flow.c; 'context' is the session. */
+void session_record(void *context, const struct flow_record *record);
+void *session_collect(void *context);
 void session_flow_fini(capture_session_t *session);
 
 #endif

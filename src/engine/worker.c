@@ -158,6 +158,22 @@ static void requests_answer(struct worker *worker)
 	records_announce(worker);
 }
 
+static void packets_meter(struct worker *worker, const struct packet *packets,
+			  size_t count)
+{
+	while (count > 0) {
+		bool rewind;
+		size_t part =
+			feed_timeline(worker->feed, packets, count, &rewind);
+
+		if (rewind)
+			flow_table_rewind(worker->table);
+		flow_table_meter(worker->table, packets, part);
+		packets += part;
+		count -= part;
+	}
+}
+
 /* One batch from the captures of this worker.  As feed_next(). */
 static int feed_turn(struct worker *worker)
 {
@@ -172,10 +188,28 @@ static int feed_turn(struct worker *worker)
 		size_t decoded = feed_decode(worker->feed, source, frames,
 					     count, packets);
 
-		flow_table_meter(worker->table, packets, decoded);
+		packets_meter(worker, packets, decoded);
 	}
 	feed_deliver(worker->feed, source, frames, count);
 	return count;
+}
+
+/* Up to the next word on time, or that word. */
+static uint32_t dealt_meter(struct worker *worker, const struct packet *packets,
+			    uint32_t count)
+{
+	uint32_t part = 0;
+
+	if (packet_is_time(&packets[0])) {
+		flow_table_advance(worker->table, packets[0].at);
+		if (packets[0].packets)
+			flow_table_rewind(worker->table);
+		return 1;
+	}
+	while (part < count && !packet_is_time(&packets[part]))
+		part++;
+	flow_table_meter(worker->table, packets, part);
+	return part;
 }
 
 /* One batch that the reader dealt. */
@@ -194,7 +228,7 @@ static int dealt_turn(struct worker *worker)
 		fill = whole;
 	if (fill > BATCH)
 		fill = BATCH;
-	flow_table_meter(worker->table, first, fill);
+	fill = dealt_meter(worker, first, fill);
 	ring_consume(&worker->dealt, fill);
 	return (int)fill;
 }
@@ -208,6 +242,7 @@ static void time_pass(struct worker *worker)
 	if (!worker->feed || !worker->feed->live || !worker->table)
 		return;
 	now.ns -= ADVANCE_LAG_NS;
+	feed_time_pass(worker->feed, now);
 	flow_table_advance(worker->table, now);
 }
 

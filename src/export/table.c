@@ -2,7 +2,8 @@
  *
  * The first rows are held back to learn how wide the columns are; then rows
  * pass as they come.  Columns that do not fit the width are left out from
- * the right.  A later, wider value widens its column while there is width
+ * the right, but the endpoints are cut before one of the first few goes.  A
+ * later, wider value widens its column while there is width
  * left; else a text is cut and a number, which must stay true, sticks out. */
 #include "export/export_private.h"
 
@@ -11,8 +12,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SAMPLE_ROWS 256
-#define GAP         2
+#define COLUMNS_KEPT 6  /* if endpoints that are cut make room for them */
+#define ENDPOINT_MIN 12 /* characters */
+#define SAMPLE_ROWS  256
+#define GAP          2
 
 struct column {
 	const struct field_row *row;
@@ -199,6 +202,17 @@ static char *put_cut(char *to, const char *text, int width)
 	return stpcpy(to, "\xe2\x80\xa6");
 }
 
+/* An endpoint's middle goes, its beginning and its port stay (ASCII). */
+static char *put_cut_middle(char *to, const char *text, int width)
+{
+	size_t size = strlen(text), head = (size_t)(width - 1) / 2;
+	size_t tail = (size_t)width - 1 - head;
+
+	to = mempcpy(to, text, head);
+	to = stpcpy(to, "\xe2\x80\xa6");
+	return mempcpy(to, text + size - tail, tail);
+}
+
 static char *put_blanks(char *to, int count)
 {
 	while (count-- > 0)
@@ -214,7 +228,9 @@ static char *put_cell(char *to, const struct column *column, const char *text,
 	if (cell_is_number(column->kind))
 		to = put_blanks(to, column->width - width);
 	else if (width > column->width)
-		return put_cut(to, text, column->width);
+		return column->kind == CELL_ENDPOINT
+			       ? put_cut_middle(to, text, column->width)
+			       : put_cut(to, text, column->width);
 	to = stpcpy(to, text);
 	if (!cell_is_number(column->kind) && !last)
 		to = put_blanks(to, column->width - width);
@@ -281,6 +297,37 @@ static void widths_learn(struct export_table *table)
 	}
 }
 
+static struct column *endpoint_widest(struct export_table *table)
+{
+	struct column *widest = NULL;
+
+	for (size_t i = 0; i < table->column_count; i++) {
+		struct column *column = &table->columns[i];
+
+		if (column->kind == CELL_ENDPOINT &&
+		    column->width > ENDPOINT_MIN &&
+		    (!widest || column->width > widest->width))
+			widest = column;
+	}
+	return widest;
+}
+
+/* Drops columns from the end; of what tells most, endpoints get narrow
+ * first. */
+static void columns_fit(struct export_table *table)
+{
+	if (table->width <= 0)
+		return;
+	while (line_width(table) > table->width && table->column_count > 1) {
+		struct column *endpoint = endpoint_widest(table);
+
+		if (table->column_count <= COLUMNS_KEPT && endpoint)
+			endpoint->width--;
+		else
+			table->column_count--;
+	}
+}
+
 /* Writes the head and the sample.  From here on columns may be fewer than
  * cells of a row in the sample, so the count is cut last. */
 static int settle(struct export_text *text)
@@ -290,9 +337,7 @@ static int settle(struct export_text *text)
 	int rc;
 
 	widths_learn(table);
-	while (table->width > 0 && table->column_count > 1 &&
-	       line_width(table) > table->width)
-		table->column_count--;
+	columns_fit(table);
 	table->settled = true;
 	rc = line_emit(text, NULL);
 	for (size_t row = 0; row < table->cell_rows && rc == 0; row++)

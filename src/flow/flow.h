@@ -229,6 +229,13 @@ void flow_table_advance(struct flow_table *table, struct wall now);
  * long enough) says that instead of 'reason'. */
 void flow_table_flush(struct flow_table *table, enum flow_end reason);
 
+/* The clock of the packets was set back: ends and emits every live flow as
+ * flow_table_flush() with FLOW_END_FORCED does, and lets time begin anew with
+ * the next packet.  Without it, what is earlier than the latest packet by
+ * more than the idle timeout would be a flow a packet.  Takes time by the
+ * flows there were since the last time, not by the table's size. */
+void flow_table_rewind(struct flow_table *table);
+
 /* The live flow that 'tuple' (either direction) belongs to; writes
  * *ret_record with end_reason NONE.  False: no such flow. */
 bool flow_table_lookup(struct flow_table *table,

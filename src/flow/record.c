@@ -1,4 +1,5 @@
 /* An entry turned into a record, and the table as its readers see it. */
+#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -77,6 +78,29 @@ void flow_table_flush(struct flow_table *table, enum flow_end reason)
 	table_clear(table);
 	duplicate_clear(table);
 	wheel_clear(table);
+	flow_event_update(table);
+}
+
+static void entry_end(struct flow_table *table, uint32_t index)
+{
+	if (table->hot[index].key.ip_version == 0 || flow_settle(table, index))
+		return;
+	flow_finish(table, index, FLOW_END_FORCED);
+	flow_end(table, index, FLOW_END_FORCED);
+}
+
+/* Every entry is taken out by itself, which leaves all the rest as new. */
+void flow_table_rewind(struct flow_table *table)
+{
+	fragment_pass(table, INT64_MAX);
+	for (uint32_t i = 0; i < table->fresh; i++)
+		entry_end(table, i);
+	assert(table->used == 0);
+	table->fresh = 0;
+	table->free = FLOW_NONE;
+	table->now_ns = 0;
+	table->previous_ns = 0;
+	table->wheel->tick = 0;
 	flow_event_update(table);
 }
 

@@ -27,6 +27,20 @@ static void gives_back_items_in_order_and_knows_its_room(void **state)
 	ring_fini(&ring);
 }
 
+/* Who waits for more than half of the ring must get to see it. */
+static void sees_room_that_came_back_when_it_knew_of_half(void **state)
+{
+	struct ring ring;
+
+	(void)state;
+	assert_int_equal(ring_init(&ring, sizeof(uint32_t), 8), 0);
+	ring_publish(&ring, 4);
+	assert_int_equal(ring_fill(&ring), 4);
+	ring_consume(&ring, 4);
+	assert_int_equal(ring_room(&ring), 8);
+	ring_fini(&ring);
+}
+
 static void *produce(void *argument)
 {
 	struct ring *ring = argument;
@@ -70,6 +84,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(gives_back_items_in_order_and_knows_its_room),
+		cmocka_unit_test(sees_room_that_came_back_when_it_knew_of_half),
 		cmocka_unit_test(
 			loses_and_reorders_nothing_between_two_threads),
 	};

@@ -377,4 +377,29 @@ static UNUSED void assert_same(const struct reading *a, const struct reading *b)
 	assert_memory_equal(a->names, b->names, sizeof a->names);
 }
 
+/* Cut anywhere, the file gives out every frame that lies before the cut, and
+ * says that it is cut unless that is where a record or block ends. */
+static UNUSED void assert_every_cut(const struct maker *whole)
+{
+	for (size_t size = 0; size <= whole->size; size++) {
+		struct maker cut = *whole;
+		struct reading got;
+		int frames = 0;
+		bool clean = false;
+
+		cut.size = size;
+		for (int i = 0; i < whole->marks; i++) {
+			if (whole->mark[i].end <= size)
+				frames = whole->mark[i].frames;
+			clean = clean || whole->mark[i].end == size;
+		}
+		got = read_made(&cut);
+		assert_int_equal(got.count, frames);
+		assert_int_equal(got.rc, clean ? ERR_END : ERR_FILE_TRUNCATED);
+		assert_int_equal(got.opened, size >= whole->mark[0].end);
+		assert_int_equal(*got.fault.text == 0, clean);
+		free(got.seen);
+	}
+}
+
 #endif

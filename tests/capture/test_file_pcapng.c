@@ -74,25 +74,7 @@ static void gives_out_every_packet_before_every_cut(void **state)
 	struct maker whole = mixed_file();
 
 	(void)state;
-	for (size_t size = 0; size <= whole.size; size++) {
-		struct maker cut = whole;
-		struct reading got;
-		int frames = 0;
-		bool clean = false;
-
-		cut.size = size;
-		for (int i = 0; i < whole.marks; i++) {
-			if (whole.mark[i].end <= size)
-				frames = whole.mark[i].frames;
-			clean = clean || whole.mark[i].end == size;
-		}
-		got = read_made(&cut);
-		assert_int_equal(got.count, frames);
-		assert_int_equal(got.rc, clean ? ERR_END : ERR_FILE_TRUNCATED);
-		assert_int_equal(got.opened, size >= whole.mark[0].end);
-		assert_int_equal(*got.fault.text == 0, clean);
-		free(got.seen);
-	}
+	assert_every_cut(&whole);
 	free(whole.bytes);
 }
 

@@ -47,8 +47,8 @@ static int by_name(const void *a, const void *b)
 	return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-/* Lists the captures of some sets; false: a set is absent. */
-static bool files_list(const char *const *sets)
+/* Lists the captures of some sets; skips the test where one is absent. */
+static void need_files(const char *const *sets)
 {
 	char path[600];
 
@@ -56,15 +56,14 @@ static bool files_list(const char *const *sets)
 		free(files[--file_count]);
 	for (; *sets; sets++) {
 		(void)snprintf(path, sizeof path, "%s/%s", data, *sets);
-		if (access(path, R_OK) != 0) {
-			print_message("# SKIPPED: no captures in %s\n", path);
-			return false;
-		}
+		if (access(path, R_OK) != 0)
+			check_skip("the captures '%s' are not there (%s)",
+				   *sets, path);
 		/* one thread: NOLINTNEXTLINE(concurrency-mt-unsafe) */
 		(void)nftw(path, file_found, 16, FTW_PHYS);
 	}
 	qsort(files, (size_t)file_count, sizeof files[0], by_name);
-	return file_count > 0;
+	assert_true(file_count > 0);
 }
 
 static FILE *tool_start(const char *const *arguments, pid_t *ret_pid)
@@ -98,19 +97,16 @@ static int tool_end(FILE *output, pid_t pid)
 	return WIFEXITED(status) ? WEXITSTATUS(status) : 128;
 }
 
-static bool tool_there(const char *name)
+static void need_tool(const char *name)
 {
 	const char *const arguments[] = {name, "--version", NULL};
 	pid_t pid;
 	FILE *output = tool_start(arguments, &pid);
-	bool there;
 
 	while (fgetc(output) != EOF)
 		;
-	there = tool_end(output, pid) == 0;
-	if (!there)
-		print_message("# SKIPPED: no %s here\n", name);
-	return there;
+	if (tool_end(output, pid) != 0)
+		check_skip("'%s' is not installed", name);
 }
 
 /* --- counts ------------------------------------------------------------- */
@@ -140,8 +136,8 @@ static void reads_as_many_packets_as_capinfos(void **state)
 	FILE *output;
 
 	(void)state;
-	if (!files_list(sets) || !tool_there(arguments[0]))
-		skip();
+	need_files(sets);
+	need_tool(arguments[0]);
 	memcpy(arguments + 2, files, (size_t)file_count * sizeof files[0]);
 	output = tool_start(arguments, &pid);
 	while (fgets(line, sizeof line, output)) {
@@ -192,8 +188,7 @@ static void reads_what_the_notes_say_is_inside(void **state)
 	static const char *const sets[] = {"pcapng-gen", NULL};
 
 	(void)state;
-	if (!files_list(sets))
-		skip();
+	need_files(sets);
 	assert_int_equal(file_count, 48);
 	for (int i = 0; i < file_count; i++) {
 		struct reading got = read_path(files[i]);
@@ -261,8 +256,8 @@ static void check_tshark(const char *const *sets, int step)
 {
 	int compared = 0, same = 0;
 
-	if (!files_list(sets) || !tool_there("tshark"))
-		skip();
+	need_files(sets);
+	need_tool("tshark");
 	for (int i = 0; i < file_count; i += step) {
 		struct reading got = read_path(files[i]);
 

@@ -18,10 +18,11 @@ static inline void pcap_head(FILE *file)
 }
 
 /* One frame of 60 bytes: UDP of flow 'flow', sent by the client, or back. */
-static inline void pcap_udp(FILE *file, uint64_t at_ns, uint32_t flow, int back)
+static inline void pcap_udp(FILE *file, uint64_t at_ns, uint32_t flow,
+			    unsigned int back)
 {
-	uint8_t frame[60] = {2, 0, 0, 0,  0,    2, 2, 0,  0,  0,  0, 1,
-			     8, 0, 0x45, 0, 0, 46, 0, 0, 0,  0, 64, 17};
+	uint8_t frame[60] = {2, 0, 0,    0, 0, 2,  2, 0, 0, 0, 0,  1,
+			     8, 0, 0x45, 0, 0, 46, 0, 0, 0, 0, 64, 17};
 	uint8_t ends[2][6] = {
 		{10, 0, (uint8_t)(flow >> 8), (uint8_t)flow, 0x40, 0x01},
 		{192, 0, 2, (uint8_t)(flow % 7), 0, 53}};
@@ -45,7 +46,7 @@ static inline void pcap_file(char path[static 32], uint32_t packets,
 	FILE *file;
 	int fd;
 
-	strcpy(path, "/tmp/sonde-engine-XXXXXX");
+	(void)snprintf(path, 32, "/tmp/sonde-engine-XXXXXX");
 	fd = mkstemp(path);
 	assert(fd >= 0);
 	file = fdopen(fd, "wb");

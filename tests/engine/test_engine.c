@@ -24,8 +24,8 @@ static void sink_take(void *context, const struct flow_record *record)
 		sink->updates++;
 		return;
 	}
-	sink->records = realloc(sink->records, (sink->count + 1) *
-						       sizeof *sink->records);
+	sink->records = realloc(sink->records,
+				(sink->count + 1) * sizeof *sink->records);
 	assert_non_null(sink->records);
 	sink->records[sink->count++] = *record;
 }
@@ -151,8 +151,7 @@ static void answers_updates_and_lookups_while_it_runs(void **state)
 					 .flush = true,
 					 .record = sink_take,
 					 .context = &sink};
-	struct packet_tuple tuple = {.address = {{10, 0, 0, 5},
-						 {192, 0, 2, 5}},
+	struct packet_tuple tuple = {.address = {{10, 0, 0, 5}, {192, 0, 2, 5}},
 				     .port = {0x4001, 53},
 				     .protocol = 17,
 				     .ip_version = 4,

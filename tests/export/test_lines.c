@@ -154,11 +154,8 @@ static void reports_a_full_disk(void **state)
 	for (int i = 0; i < EXPORT_FORMAT_COUNT; i++) {
 		FILE *full = fopen("/dev/full", "w");
 
-		if (!full) {
-			print_message("# SKIPPED reports_a_full_disk: no "
-				      "/dev/full\n");
-			skip();
-		}
+		if (!full)
+			check_skip("no /dev/full");
 		assert_int_equal(
 			write_until_it_fails(full, (enum export_format)i),
 			-ENOSPC);

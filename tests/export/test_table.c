@@ -76,6 +76,50 @@ static void leaves_out_columns_that_do_not_fit(void **state)
 	}
 }
 
+/* On a narrow terminal a record tells who, whom and how much all the same:
+ * of an endpoint the middle goes first. */
+static void cuts_endpoints_before_what_tells_most(void **state)
+{
+	static const char *const columns[] = {"proto",   "src_ip",   "src_port",
+					      "packets", "bytes",    "state",
+					      "name",    "start_ns", NULL};
+	static const struct {
+		int width;
+		const char *should;
+	} cases[] = {
+		{64, "tcp    [2001:db8:1:2:3:4:5:6]:443  1,234,567  12.3M  open"
+		     "   eth0\n"},
+		{60, "tcp    [2001:db8:\xe2\x80\xa6:4:5:6]:443  1,234,567  "
+		     "12.3M  open   eth0\n"},
+		{50,
+		 "tcp    [2001\xe2\x80\xa6\x36]:443  1,234,567  12.3M  open "
+		 "  eth0\n"},
+		{46,
+		 "tcp    [2001\xe2\x80\xa6\x36]:443  1,234,567  12.3M  open\n"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		struct export_text *text =
+			begin(EXPORT_TABLE, columns, cases[i].width);
+		struct thing thing = thing_of(1);
+		const char *line;
+
+		thing.version = 6;
+		assert_int_equal(inet_pton(AF_INET6, "2001:db8:1:2:3:4:5:6",
+					   thing.address),
+				 1);
+		put_thing(text, &thing);
+		end(text, NULL);
+		line = strchr(written, '\n') + 1;
+		print_message("# %s", line);
+		assert_int_equal(
+			strncmp(line, cases[i].should, strlen(cases[i].should)),
+			0);
+		free(written);
+	}
+}
+
 /* 256 rows settle the widths; what is wider later still reads well. */
 static void widens_or_cuts_after_its_sample(void **state)
 {
@@ -206,6 +250,7 @@ int main(void)
 		cmocka_unit_test(aligns_shortens_and_merges),
 		cmocka_unit_test(shows_the_date_when_days_differ),
 		cmocka_unit_test(leaves_out_columns_that_do_not_fit),
+		cmocka_unit_test(cuts_endpoints_before_what_tells_most),
 		cmocka_unit_test(widens_or_cuts_after_its_sample),
 		cmocka_unit_test(keeps_control_characters_from_the_terminal),
 		cmocka_unit_test(shows_a_head_alone_without_records),
@@ -214,7 +259,7 @@ int main(void)
 		cmocka_unit_test(shortens_numbers_as_people_read_them),
 	};
 
-	/* NOLINTNEXTLINE(concurrency-mt-unsafe) */
+	/* one thread: NOLINTNEXTLINE(concurrency-mt-unsafe) */
 	(void)setenv("TZ", "UTC", 1);
 	tzset();
 	return cmocka_run_group_tests(tests, NULL, NULL);

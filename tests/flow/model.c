@@ -427,7 +427,8 @@ datagram_of(struct model *model, const struct packet *packet, bool renew)
 	return found;
 }
 
-static void wait(struct model_datagram *datagram, const struct packet *packet)
+static void datagram_hold(struct model_datagram *datagram,
+			  const struct packet *packet)
 {
 	size_t size = (datagram->waiting_count + 1) * sizeof *packet;
 
@@ -446,7 +447,7 @@ static void fragment(struct model *model, const struct packet *packet)
 		d->resolved = true;
 		d->first = *packet;
 	} else if (!d->resolved) {
-		wait(d, packet);
+		datagram_hold(d, packet);
 		return;
 	}
 	memcpy(known.tuple.port, d->first.tuple.port, sizeof known.tuple.port);

@@ -272,6 +272,46 @@ static void forgets_what_it_removes(void **state)
 	kept_close(&kept);
 }
 
+static void begins_time_anew_when_the_clock_was_set_back(void **state)
+{
+	const int64_t late = 2000 * S, early = 1000 * S;
+	struct flow_options options = kept_options();
+	struct kept kept;
+
+	(void)state;
+	options.mark_duplicates = true;
+	kept_open(&kept, &options);
+	for (unsigned round = 0; round < 3; round++) {
+		int64_t at = round % 2 ? early : late;
+
+		for (uint16_t i = 0; i < 3000; i++)
+			GIVE(&kept, .from = 1, .to = 2, .from_port = i,
+			     .to_port = 53, .protocol = UDP,
+			     .at_ns = at + i * MS);
+		for (uint16_t i = 0; i < 3000; i++) /* none has ended */
+			GIVE(&kept, .from = 2, .to = 1, .from_port = 53,
+			     .to_port = i, .protocol = UDP,
+			     .at_ns = at + 4 * S + i * MS);
+		GIVE(&kept, .from = 1, .to = 3, .protocol = UDP, .at_ns = at,
+		     .flags = PACKET_FRAGMENT, .fragment_id = 1);
+		assert_int_equal(flow_table_live(kept.table), 3000);
+		flow_table_rewind(kept.table);
+		assert_int_equal(flow_table_live(kept.table), 0);
+		assert_int_equal(kept.count, (round + 1) * 3001);
+	}
+	for (size_t i = 0; i < kept.count; i++) {
+		const struct flow_record *record = &kept.records[i];
+
+		assert_int_equal(record->end_reason, FLOW_END_FORCED);
+		assert_false(record->duplicate);
+		if (record->tuple.port[1] == 53)
+			assert_int_equal(
+				record->packets[0] + record->packets[1], 2);
+	}
+	kept_check_ledger(&kept, 18003);
+	kept_close(&kept);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -285,6 +325,7 @@ int main(void)
 		cmocka_unit_test(compares_tags_alike_with_and_without_simd),
 		cmocka_unit_test(takes_at_most_192_bytes_a_flow),
 		cmocka_unit_test(forgets_what_it_removes),
+		cmocka_unit_test(begins_time_anew_when_the_clock_was_set_back),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

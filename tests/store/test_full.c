@@ -39,11 +39,8 @@ static int disk_teardown(void **state)
 
 static void need_disk(void **state)
 {
-	if (*state)
-		return;
-	print_message("# SKIPPED store on a full disk: cannot mount a tmpfs "
-		      "(needs root)\n");
-	skip();
+	if (!*state)
+		check_skip("cannot mount a tmpfs: needs root");
 }
 
 /* Takes 'size' bytes, or with 0 all there are. */

@@ -42,10 +42,8 @@ def main(*tests):
             print(f"ok {number} - {name} # SKIP {reason}", flush=True)
         except BaseException:  # pylint: disable=broad-except
             failed += 1
-            print(f"not ok {number} - {name}")
-            for line in traceback.format_exc().splitlines():
-                print(f"# {line}")
-            sys.stdout.flush()
+            print(f"not ok {number} - {name}", flush=True)
+            print(f"{name}\n{traceback.format_exc()}", file=sys.stderr, flush=True)
     sys.exit(1 if failed else 0)
 
 
@@ -147,7 +145,7 @@ class Pair:
             "mtu", self.mtu, "netns", self.right)
         for space, interface, address in ((self.left, "a0", "198.18.0.1/24"), (self.right, "b0", "198.18.0.2/24")):
             # No neighbour or router chatter beside the traffic of the test.
-            run("ip", "netns", "exec", space, "sysctl", "-qw", f"net.ipv6.conf.{interface}.disable_ipv6=1")
+            self.quiet(space, interface)
             run("ip", "-n", space, "address", "add", address, "dev", interface)
             run("ip", "-n", space, "link", "set", interface, "up")
             run("ip", "-n", space, "link", "set", "lo", "up")
@@ -156,6 +154,11 @@ class Pair:
     def __exit__(self, *_):
         for space in (self.left, self.right):
             subprocess.run(["ip", "netns", "delete", space], check=False)
+
+    @staticmethod
+    def quiet(space, interface):
+        """No IPv6 on an interface: it sends router and neighbour messages of its own."""
+        run("ip", "netns", "exec", space, "sh", "-c", f"echo 1 >/proc/sys/net/ipv6/conf/{interface}/disable_ipv6")
 
     @staticmethod
     def inside(space, *command):

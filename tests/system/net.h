@@ -15,6 +15,12 @@
  * is not permitted. */
 bool net_enter(void);
 
+/* net_enter() for a main(): says in TAP that all is skipped where it fails. */
+bool net_begin(void);
+
+/* Before each test: a namespace of its own with net_pair() in it. */
+int net_setup(void **state);
+
 /* Runs a command line; whether it went well. */
 bool net_run(const char *command);
 
@@ -39,6 +45,9 @@ struct net_frame {
 	uint16_t size;       /* of the whole frame; at least 64 */
 	uint32_t number;     /* at the frame's end, big-endian */
 };
+
+/* 100 bytes from 192.0.2.1:1000 to 192.0.2.2:2000. */
+extern const struct net_frame net_plain;
 
 /* Writes the frame; returns its size.  'bytes' has room for 2048. */
 size_t net_frame_write(const struct net_frame *frame, uint8_t *bytes);

@@ -10,27 +10,6 @@
 #include "live.h"
 #include "net.h"
 
-#define AFPACKET(...)                              \
-	(struct capture_options)                   \
-	{                                          \
-		.backend = "afpacket", __VA_ARGS__ \
-	}
-
-static const struct net_frame plain = {.source = 0xc0000201,
-				       .target = 0xc0000202,
-				       .source_port = 1000,
-				       .target_port = 2000,
-				       .size = 100};
-
-static int enter(void **state)
-{
-	(void)state;
-	if (!net_enter())
-		return -1;
-	net_pair();
-	return 0;
-}
-
 /* Numbers that must come without a gap and in order. */
 struct sequence {
 	uint32_t next;
@@ -55,7 +34,7 @@ static void gives_out_every_frame_in_order(void **state)
 
 	(void)state;
 	for (int i = 0; i < 20; i++) {
-		struct net_frame frame = plain;
+		struct net_frame frame = net_plain;
 
 		frame.number = (uint32_t)i * 1000;
 		net_send(sender, &frame, 1000);
@@ -70,23 +49,6 @@ static void gives_out_every_frame_in_order(void **state)
 	capture_close(capture);
 }
 
-static void check_frame(void *context, const struct frame *frame)
-{
-	uint8_t bytes[2048];
-	struct net_frame sent = *(const struct net_frame *)context;
-	size_t size;
-
-	sent.number = net_frame_number(frame->bytes, frame->captured_size);
-	size = net_frame_write(&sent, bytes);
-	assert_int_equal(frame->size, size);
-	assert_int_equal(frame->captured_size, size);
-	assert_memory_equal(frame->bytes, bytes, size);
-	assert_int_equal(frame->link_type, 1);
-	assert_int_equal(frame->stamp.source, STAMP_KERNEL);
-	assert_int_equal(frame->gso_size, 0);
-	assert_false(frame->outgoing);
-}
-
 static void gives_out_the_bytes_that_were_sent(void **state)
 {
 	struct capture *capture = live_open("v1", AFPACKET());
@@ -94,11 +56,12 @@ static void gives_out_the_bytes_that_were_sent(void **state)
 
 	(void)state;
 	for (uint16_t size = 64; size < 1514; size += 50) {
-		struct net_frame frame = plain;
+		struct net_frame frame = net_plain;
 
 		frame.size = size;
 		net_send(sender, &frame, 3);
-		assert_int_equal(live_drain(capture, check_frame, &frame), 3);
+		assert_int_equal(live_drain(capture, live_check_frame, &frame),
+				 3);
 	}
 	close(sender);
 	capture_close(capture);
@@ -111,7 +74,7 @@ static void marks_what_leaves(void **state)
 	struct frame frame;
 
 	(void)state;
-	net_send(sender, &plain, 1);
+	net_send(sender, &net_plain, 1);
 	assert_int_equal(capture_next(capture, 1000, 1, &frame), 1);
 	assert_true(frame.outgoing);
 	assert_string_equal(capture_interface(capture, frame.interface), "v0");
@@ -154,13 +117,13 @@ static void drops_and_counts_while_all_is_held(void **state)
 	struct frame *frames = calloc(SENT, sizeof *frames);
 	struct capture_counters counters;
 	struct sequence sequence = {SENT};
-	struct net_frame after = plain;
+	struct net_frame after = net_plain;
 	int sender = net_sender("v0");
 	uint32_t held = 0;
 
 	(void)state;
 	for (uint32_t i = 0; i < 4; i++) {
-		struct net_frame frame = plain;
+		struct net_frame frame = net_plain;
 
 		frame.number = i * SENT / 4;
 		net_send(sender, &frame, SENT / 4);
@@ -174,12 +137,12 @@ static void drops_and_counts_while_all_is_held(void **state)
 	assert_int_equal(counters.received, held);
 	assert_int_equal(counters.received + counters.dropped_kernel, SENT);
 	for (uint32_t i = 0; i < held; i++) {
-		struct net_frame sent = plain;
+		struct net_frame sent = net_plain;
 
 		assert_int_equal(net_frame_number(frames[i].bytes,
 						  frames[i].captured_size),
 				 i);
-		check_frame(&sent, &frames[i]);
+		live_check_frame(&sent, &frames[i]);
 	}
 	release_scattered(capture, frames, held);
 	after.number = SENT;
@@ -210,7 +173,7 @@ static void waits_asleep_while_frames_are_held(void **state)
 	int64_t start;
 
 	(void)state;
-	net_send(sender, &plain, 1);
+	net_send(sender, &net_plain, 1);
 	assert_int_equal(capture_next(capture, 1000, 1, &frames[0]), 1);
 	start = clock_ns(CLOCK_MONOTONIC);
 	cpu = clock_ns(CLOCK_THREAD_CPUTIME_ID);
@@ -219,7 +182,7 @@ static void waits_asleep_while_frames_are_held(void **state)
 	assert_in_range(clock_ns(CLOCK_MONOTONIC) - start, 299000000,
 			2000000000);
 	assert_in_range(cpu, 0, 60000000);
-	net_send(sender, &plain, 1);
+	net_send(sender, &net_plain, 1);
 	assert_int_equal(capture_next(capture, 1000, 1, &frames[1]), 1);
 	capture_release(capture, frames, 2);
 	close(sender);
@@ -239,7 +202,7 @@ static void a_slow_reader_loses_frames_but_no_count(void **state)
 	for (uint32_t i = 0; i < SENT / 1000; i++) {
 		int count;
 
-		net_send(sender, &plain, 1000);
+		net_send(sender, &net_plain, 1000);
 		count = capture_next(capture, 0, LIVE_BATCH, frames);
 		capture_release(capture, frames, count);
 	}
@@ -253,25 +216,8 @@ static void a_slow_reader_loses_frames_but_no_count(void **state)
 
 static void after_a_stop_gives_out_the_rest_and_ends(void **state)
 {
-	struct capture *capture = live_open("v1", AFPACKET());
-	struct frame frames[LIVE_BATCH];
-	int sender = net_sender("v0");
-	uint32_t received = 0;
-	int count;
-
 	(void)state;
-	net_send(sender, &plain, 3000);
-	assert_int_equal(capture_quiesce(capture), 0);
-	net_send(sender, &plain, 1000); /* too late */
-	while ((count = capture_next(capture, -1, LIVE_BATCH, frames)) > 0) {
-		received += (uint32_t)count;
-		capture_release(capture, frames, count);
-	}
-	assert_int_equal(count, ERR_END);
-	assert_int_equal(received, 3000);
-	assert_int_equal(capture_next(capture, 0, LIVE_BATCH, frames), ERR_END);
-	close(sender);
-	capture_close(capture);
+	live_check_rest(AFPACKET());
 }
 
 static void puts_vlan_tags_back(void **state)
@@ -287,12 +233,13 @@ static void puts_vlan_tags_back(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-		struct net_frame frame = plain;
+		struct net_frame frame = net_plain;
 
 		memcpy(frame.tags, cases[i].tags, sizeof frame.tags);
 		frame.outer_type = cases[i].outer_type;
 		net_send(sender, &frame, 5);
-		assert_int_equal(live_drain(capture, check_frame, &frame), 5);
+		assert_int_equal(live_drain(capture, live_check_frame, &frame),
+				 5);
 	}
 	close(sender);
 	capture_close(capture);
@@ -320,11 +267,8 @@ static void tells_the_tags_of_nested_vlan_interfaces(void **state)
 	int sender;
 
 	(void)state;
-	if (!net_run("ip link add link v0 name probe type vlan id 1")) {
-		printf("# SKIP, not tested: no VLAN interfaces in this "
-		       "kernel\n");
-		return;
-	}
+	if (!net_run("ip link add link v0 name probe type vlan id 1"))
+		check_skip("no VLAN interfaces in this kernel");
 	for (int i = 0; i < 2; i++) {
 		net_ip("link add link v%d name v%d.10 type vlan id 10", i, i);
 		net_ip("link add link v%d.10 name v%d.x type vlan id 20", i, i);
@@ -335,7 +279,7 @@ static void tells_the_tags_of_nested_vlan_interfaces(void **state)
 	captures[1] = live_open("v1.10", AFPACKET());
 	captures[2] = live_open("v1.x", AFPACKET());
 	sender = net_sender("v0.x");
-	net_send(sender, &plain, 4);
+	net_send(sender, &net_plain, 4);
 	for (int i = 0; i < 3; i++) {
 		assert_int_equal(live_drain(captures[i], check_any_tags, seen),
 				 4);
@@ -348,7 +292,7 @@ static void tells_the_tags_of_nested_vlan_interfaces(void **state)
 static void keeps_the_snap_size_and_tells_the_wire_size(void **state)
 {
 	struct capture *capture = live_open("v1", AFPACKET(.snap_size = 96));
-	struct net_frame tagged = plain;
+	struct net_frame tagged = net_plain;
 	struct frame frame;
 	int sender = net_sender("v0");
 	uint8_t bytes[2048];
@@ -426,17 +370,17 @@ static void its_descriptor_tells_that_frames_are_there(void **state)
 	(void)state;
 	assert_int_equal(live_drain(capture, NULL, NULL), 0);
 	assert_false(readable(capture, 50));
-	net_send(sender, &plain, 1);
+	net_send(sender, &net_plain, 1);
 	assert_true(readable(capture, 1000));
 	assert_int_equal(live_drain(capture, NULL, NULL), 1);
 	assert_false(readable(capture, 50));
-	net_send(sender, &plain, 2);
+	net_send(sender, &net_plain, 2);
 	assert_int_equal(capture_next(capture, 1000, 1, frames), 1);
 	assert_true(readable(capture, 0));
 	assert_int_equal(capture_next(capture, 0, 1, frames + 1), 1);
 	assert_int_equal(capture_next(capture, 0, 1, frames + 2), 0);
 	assert_false(readable(capture, 50)); /* though frames are held */
-	net_send(sender, &plain, 1);
+	net_send(sender, &net_plain, 1);
 	assert_true(readable(capture, 1000));
 	assert_int_equal(capture_next(capture, 0, 1, frames + 2), 1);
 	capture_release(capture, frames, 3);
@@ -450,31 +394,30 @@ static void its_descriptor_tells_that_frames_are_there(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup(gives_out_every_frame_in_order, enter),
+		cmocka_unit_test_setup(gives_out_every_frame_in_order,
+				       net_setup),
 		cmocka_unit_test_setup(gives_out_the_bytes_that_were_sent,
-				       enter),
-		cmocka_unit_test_setup(marks_what_leaves, enter),
+				       net_setup),
+		cmocka_unit_test_setup(marks_what_leaves, net_setup),
 		cmocka_unit_test_setup(drops_and_counts_while_all_is_held,
-				       enter),
+				       net_setup),
 		cmocka_unit_test_setup(waits_asleep_while_frames_are_held,
-				       enter),
+				       net_setup),
 		cmocka_unit_test_setup(a_slow_reader_loses_frames_but_no_count,
-				       enter),
+				       net_setup),
 		cmocka_unit_test_setup(after_a_stop_gives_out_the_rest_and_ends,
-				       enter),
-		cmocka_unit_test_setup(puts_vlan_tags_back, enter),
+				       net_setup),
+		cmocka_unit_test_setup(puts_vlan_tags_back, net_setup),
 		cmocka_unit_test_setup(tells_the_tags_of_nested_vlan_interfaces,
-				       enter),
+				       net_setup),
 		cmocka_unit_test_setup(
-			keeps_the_snap_size_and_tells_the_wire_size, enter),
-		cmocka_unit_test_setup(refuses_what_it_cannot_open, enter),
+			keeps_the_snap_size_and_tells_the_wire_size, net_setup),
+		cmocka_unit_test_setup(refuses_what_it_cannot_open, net_setup),
 		cmocka_unit_test_setup(
-			its_descriptor_tells_that_frames_are_there, enter),
+			its_descriptor_tells_that_frames_are_there, net_setup),
 	};
 
-	if (!net_enter()) {
-		printf("1..0 # SKIP no network namespaces here: run as root\n");
+	if (!net_begin())
 		return 0;
-	}
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -10,27 +10,6 @@
 #include "live.h"
 #include "net.h"
 
-#define AFPACKET(...)                              \
-	(struct capture_options)                   \
-	{                                          \
-		.backend = "afpacket", __VA_ARGS__ \
-	}
-
-static const struct net_frame plain = {.source = 0xc0000201,
-				       .target = 0xc0000202,
-				       .source_port = 1000,
-				       .target_port = 2000,
-				       .size = 100};
-
-static int enter(void **state)
-{
-	(void)state;
-	if (!net_enter())
-		return -1;
-	net_pair();
-	return 0;
-}
-
 /* A tun device, which has no link layer; what is written arrives on it. */
 static int tun_open(const char *name)
 {
@@ -48,7 +27,7 @@ static int tun_open(const char *name)
 struct wanted {
 	const char *filter;
 	struct net_frame frame;
-	uint32_t wanted; /* of two: one plain, one like 'frame' */
+	uint32_t wanted; /* of two: one net_plain, one like 'frame' */
 };
 
 static void filters_plain_and_tagged_frames(void **state)
@@ -79,10 +58,10 @@ static void filters_plain_and_tagged_frames(void **state)
 		int got = 0;
 		int count;
 
-		frame.source = plain.source;
-		frame.target = plain.target;
-		frame.target_port = plain.target_port;
-		net_send(sender, &plain, 1);
+		frame.source = net_plain.source;
+		frame.target = net_plain.target;
+		frame.target_port = net_plain.target_port;
+		net_send(sender, &net_plain, 1);
 		net_send(sender, &frame, 1);
 		while ((count = capture_next(capture, LIVE_WAIT_MS, 4,
 					     frames)) > 0) {
@@ -107,13 +86,11 @@ static void filters_devices_without_a_link_layer(void **state)
 	int tun = tun_open("t0");
 	struct capture *captures[2];
 	uint8_t bytes[2048];
-	size_t size = net_frame_write(&plain, bytes);
+	size_t size = net_frame_write(&net_plain, bytes);
 
 	(void)state;
-	if (tun < 0) {
-		printf("# SKIP, not tested: no tun device here\n");
-		return;
-	}
+	if (tun < 0)
+		check_skip("no tun device here");
 	net_ip("link set t0 up");
 	captures[0] = live_open("t0", AFPACKET(.filter = "udp port 2000"));
 	captures[1] = live_open("any", AFPACKET(.filter = "udp port 2001"));
@@ -149,21 +126,18 @@ static void a_filter_too_long_for_the_kernel_works_too(void **state)
 {
 	char filter[16384] = "udp port 2000";
 	struct capture *capture;
-	struct net_frame other = plain;
+	struct net_frame other = net_plain;
 	int sender = net_sender("v0");
 
 	(void)state;
-	if (!filter_limit_set("2000")) {
-		printf("# SKIP, not tested: no net.core.optmem_max of its own "
-		       "here\n");
-		return;
-	}
+	if (!filter_limit_set("2000"))
+		check_skip("no net.core.optmem_max of its own here");
 	for (int i = 0; i < 300; i++)
 		sprintf(filter + strlen(filter), " or src host 10.%d.%d.1",
 			i / 256, i % 256);
 	capture = live_open("v1", AFPACKET(.filter = filter));
 	other.target_port = 2001;
-	net_send(sender, &plain, 5);
+	net_send(sender, &net_plain, 5);
 	net_send(sender, &other, 6);
 	assert_int_equal(live_drain(capture, NULL, NULL), 5);
 	assert_int_equal(capture_stats(capture).filtered, 6);
@@ -176,7 +150,7 @@ static void a_filter_sees_more_than_the_snap_size(void **state)
 	struct capture *capture =
 		live_open("v1", AFPACKET(.filter = "vlan and ether[90] = 0xa5",
 					 .snap_size = 64));
-	struct net_frame tagged = plain;
+	struct net_frame tagged = net_plain;
 	struct frame frame;
 	int sender = net_sender("v0");
 
@@ -194,18 +168,17 @@ static void a_filter_sees_more_than_the_snap_size(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup(filters_plain_and_tagged_frames, enter),
+		cmocka_unit_test_setup(filters_plain_and_tagged_frames,
+				       net_setup),
 		cmocka_unit_test_setup(filters_devices_without_a_link_layer,
-				       enter),
+				       net_setup),
 		cmocka_unit_test_setup(
-			a_filter_too_long_for_the_kernel_works_too, enter),
+			a_filter_too_long_for_the_kernel_works_too, net_setup),
 		cmocka_unit_test_setup(a_filter_sees_more_than_the_snap_size,
-				       enter),
+				       net_setup),
 	};
 
-	if (!net_enter()) {
-		printf("1..0 # SKIP no network namespaces here: run as root\n");
+	if (!net_begin())
 		return 0;
-	}
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -10,27 +10,6 @@
 #include "live.h"
 #include "net.h"
 
-#define AFPACKET(...)                              \
-	(struct capture_options)                   \
-	{                                          \
-		.backend = "afpacket", __VA_ARGS__ \
-	}
-
-static const struct net_frame plain = {.source = 0xc0000201,
-				       .target = 0xc0000202,
-				       .source_port = 1000,
-				       .target_port = 2000,
-				       .size = 100};
-
-static int enter(void **state)
-{
-	(void)state;
-	if (!net_enter())
-		return -1;
-	net_pair();
-	return 0;
-}
-
 static void an_interface_that_goes_down_comes_back(void **state)
 {
 	struct capture *capture;
@@ -44,7 +23,7 @@ static void an_interface_that_goes_down_comes_back(void **state)
 	sender = net_sender("v0");
 	for (int i = 0; i < 3; i++) {
 		net_up("v0", "v1");
-		net_send(sender, &plain, 10);
+		net_send(sender, &net_plain, 10);
 		assert_int_equal(live_drain(capture, NULL, NULL), 10);
 		net_ip("link set v1 down");
 		assert_int_equal(live_drain(capture, NULL, NULL), 0);
@@ -68,7 +47,7 @@ static void follow_a_new_pair(struct capture *const *captures, int count)
 	for (int i = 0; i < 2 * count; i++)
 		live_drain(captures[i % count], NULL, NULL);
 	sender = net_sender("v0");
-	net_send(sender, &plain, 10);
+	net_send(sender, &net_plain, 10);
 	for (int i = 0; i < count; i++)
 		sum += live_drain(captures[i], NULL, NULL);
 	assert_int_equal(sum, 10);
@@ -127,7 +106,7 @@ static void a_group_can_wait_for_its_interface(void **state)
 	for (int i = 0; i < 4; i++)
 		live_drain(captures[i % 2], NULL, NULL);
 	sender = net_sender("v0");
-	net_send(sender, &plain, 10);
+	net_send(sender, &net_plain, 10);
 	for (int i = 0; i < 2; i++) {
 		received += live_drain(captures[i], NULL, NULL);
 		capture_close(captures[i]);
@@ -147,7 +126,7 @@ static void a_renamed_interface_goes_on_by_its_new_name(void **state)
 	net_ip("link set v1 name w1");
 	net_up("v0", "w1");
 	assert_int_equal(live_drain(capture, NULL, NULL), 0);
-	net_send(sender, &plain, 1);
+	net_send(sender, &net_plain, 1);
 	assert_int_equal(capture_next(capture, 1000, 1, &frame), 1);
 	assert_string_equal(capture_interface(capture, frame.interface), "w1");
 	assert_string_equal(capture_interface(capture, 0), "v1");
@@ -274,7 +253,7 @@ static void finds_an_interface_again_without_privilege(void **state)
 			net_pair();
 		} else {
 			sender = net_sender("v0");
-			net_send(sender, &plain, 10);
+			net_send(sender, &net_plain, 10);
 		}
 		assert_int_equal(write(wire[0], "k", 1), 1);
 	}
@@ -288,23 +267,23 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(an_interface_that_goes_down_comes_back,
-				       enter),
+				       net_setup),
 		cmocka_unit_test_setup(
-			an_interface_that_was_removed_is_found_again, enter),
-		cmocka_unit_test_setup(members_of_a_group_find_it_again, enter),
+			an_interface_that_was_removed_is_found_again,
+			net_setup),
+		cmocka_unit_test_setup(members_of_a_group_find_it_again,
+				       net_setup),
 		cmocka_unit_test_setup(a_group_can_wait_for_its_interface,
-				       enter),
+				       net_setup),
 		cmocka_unit_test_setup(
-			a_renamed_interface_goes_on_by_its_new_name, enter),
+			a_renamed_interface_goes_on_by_its_new_name, net_setup),
 		cmocka_unit_test_setup(without_permission_names_the_remedy,
-				       enter),
+				       net_setup),
 		cmocka_unit_test_setup(
-			finds_an_interface_again_without_privilege, enter),
+			finds_an_interface_again_without_privilege, net_setup),
 	};
 
-	if (!net_enter()) {
-		printf("1..0 # SKIP no network namespaces here: run as root\n");
+	if (!net_begin())
 		return 0;
-	}
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -146,7 +146,8 @@ def names_file_offset_and_fault_and_keeps_what_was_readable():
 def refuses_usage_errors_in_one_line_with_status_2():
     cases = [["flows"], ["flows", "/nowhere/x.pcap"], ["flows", "-i", "nowhere0"], ["flows", "--nonsense", "x"],
              ["flows", "--idle-timeout", "1", "x"], ["flows", "-f", "xml", "x"], ["nonsense"],
-             ["flows", "--backend", "nul", "x"]]
+             ["flows", "--backend", "nul", "x"], ["flows", ""], ["flows", "-i", "lo,lo"],
+             ["flows", "-i", "lo,any"], ["run", "-i", "any,lo"], ["flows", "--filter", "udp\nand and", "x"]]
     for case in cases:
         done = sonde(*case, check_rc=2)
         equal(done.stdout, "", f"{case}: output")
@@ -164,9 +165,68 @@ def ends_quietly_when_its_reader_does():
         equal((len(done.stdout.splitlines()), done.stderr), (1, b""), "lines, errors")
 
 
+def meters_files_in_any_order_like_each_alone():
+    """Files that go back in time, and a clock that was set back within one."""
+    day = 86400 * 10**9
+    with folder() as scratch:
+        paths = []
+        for i, name in enumerate("cab"):  # in time, by name: 2, 0, 1
+            frames = [(when + i * day, frame) for when, frame in exchange()]
+            paths.append(written(scratch, pcap(frames), f"{name}.pcap"))
+        back = [(when + d * day, frame) for d in (9, 1, 5) for when, frame in exchange()]
+        paths.append(written(scratch, pcap(back), "back.pcap"))
+        alone = sorted(json.dumps(r) for path in paths for r in flows(path))
+        equal(len(alone), 6, "records of every file alone")
+        for workers in (1, 2, 5):
+            together = sorted(json.dumps(r) for r in flows("--workers", workers, *sorted(paths)))
+            equal(together, alone, f"records of all files, {workers} workers")
+
+
+def tells_files_apart_whose_names_begin_alike():
+    with folder() as scratch:
+        names = [f"{'a-very-long-name-of-a-capture-file' * 2}-{i}.pcap" for i in range(3)]
+        records = flows(*[written(scratch, pcap(exchange()), name) for name in names])
+        equal([r["packets"] for r in records], [5, 5, 5], "packets of each file's flow")
+
+
+def ends_flows_for_the_same_reason_with_any_number_of_workers():
+    """Whether a flow was idle does not hang on what else its worker saw."""
+    frames = [at(i * 10, ethernet(ipv4(f"10.0.0.{i}", f"10.1.0.{i}", 17, udp(1, 2)))) for i in range(100)]
+    with folder() as scratch:
+        path = written(scratch, pcap(frames))
+        reasons = [sorted((r["src_ip"], r["end_reason"]) for r in flows("--workers", n, path)) for n in (1, 2, 7)]
+        equal(reasons[1], reasons[0], "2 workers")
+        equal(reasons[2], reasons[0], "7 workers")
+
+
+def says_what_could_not_be_written_and_touches_no_other_file():
+    with folder() as scratch:
+        path = written(scratch, pcap(exchange()))
+        for verb in (f"flows {path}", f"flows -f json {path}", "--help", "--version", "run --print-config", "flows -h"):
+            done = subprocess.run(f"{SONDE} {verb} >/dev/full", shell=True, capture_output=True, text=True, check=False)
+            equal((done.returncode, done.stderr), (3, "sonde: standard output: No space left on device\n"), verb)
+            done = subprocess.run(f"{SONDE} {verb} >&-", shell=True, capture_output=True, text=True, check=False)
+            equal((done.returncode, done.stderr), (3, "sonde: standard output: Bad file descriptor\n"), verb)
+        equal(path.read_bytes(), pcap(exchange()), "the file that was read")
+        done = subprocess.run(f"{SONDE} flows - <&-", shell=True, capture_output=True, text=True, timeout=10, check=False)
+        equal((done.returncode, len(done.stderr.splitlines())), (3, 1), "standard input closed")
+
+
+def says_that_the_table_was_too_small():
+    frames = [at(i / 1000, ethernet(ipv4(f"10.0.{i >> 8}.{i & 255}", SERVER, 17, udp(1, 2)))) for i in range(5000)]
+    with folder() as scratch:
+        path = written(scratch, pcap(frames))
+        done = sonde("flows", "-f", "csv", "--flows", "4096", path)
+        equal(len(done.stdout.splitlines()), 5001, "records and head")
+        check("full: 904 flows" in done.stderr and "--flows" in done.stderr, done.stderr)
+        equal(sonde("flows", path).stderr, "", "with room enough")
+
+
 main(prints_one_json_object_a_flow_with_every_key, tells_the_initiator_when_the_start_was_not_seen,
      prints_csv_and_a_table_with_the_same_flows, counts_full_bytes_of_a_capture_cut_to_96,
      keeps_every_fragment_in_its_flow_also_out_of_order, reads_gzip_and_standard_input_alike,
      meters_the_same_with_one_and_two_workers, filters_with_a_pcap_expression,
      names_file_offset_and_fault_and_keeps_what_was_readable, refuses_usage_errors_in_one_line_with_status_2,
-     ends_quietly_when_its_reader_does)
+     ends_quietly_when_its_reader_does, meters_files_in_any_order_like_each_alone,
+     tells_files_apart_whose_names_begin_alike, ends_flows_for_the_same_reason_with_any_number_of_workers,
+     says_what_could_not_be_written_and_touches_no_other_file, says_that_the_table_was_too_small)

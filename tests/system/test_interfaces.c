@@ -7,18 +7,6 @@
 
 #define MAX 16
 
-static const struct net_frame plain = {
-	.source = 0xc0000201, .target = 0xc0000202, .size = 100};
-
-static int enter(void **state)
-{
-	(void)state;
-	if (!net_enter())
-		return -1;
-	net_pair();
-	return 0;
-}
-
 static struct capture_interface_info info_of(const char *name)
 {
 	static struct capture_interface_info infos[MAX];
@@ -45,7 +33,7 @@ static void counts_what_went_through(void **state)
 	assert_true(from.up);
 	assert_false(from.loopback);
 	assert_int_equal(from.link_type, 1);
-	net_send(sender, &plain, 7);
+	net_send(sender, &net_plain, 7);
 	assert_int_equal(info_of("v0").tx_packets - from.tx_packets, 7);
 	assert_int_equal(info_of("v0").tx_bytes - from.tx_bytes, 700);
 	assert_int_equal(info_of("v1").rx_packets - to.rx_packets, 7);
@@ -67,10 +55,8 @@ static void tells_what_is_down_and_what_is_loopback(void **state)
 static void tells_a_device_without_a_link_layer(void **state)
 {
 	(void)state;
-	if (!net_run("ip tuntap add t0 mode tun")) {
-		printf("# SKIP, not tested: no tun device here\n");
-		return;
-	}
+	if (!net_run("ip tuntap add t0 mode tun"))
+		check_skip("no tun device here");
 	assert_int_equal(info_of("t0").link_type, 101);
 }
 
@@ -92,18 +78,16 @@ static void lists_more_than_one_message_holds(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup(counts_what_went_through, enter),
+		cmocka_unit_test_setup(counts_what_went_through, net_setup),
 		cmocka_unit_test_setup(tells_what_is_down_and_what_is_loopback,
-				       enter),
+				       net_setup),
 		cmocka_unit_test_setup(tells_a_device_without_a_link_layer,
-				       enter),
+				       net_setup),
 		cmocka_unit_test_setup(lists_more_than_one_message_holds,
-				       enter),
+				       net_setup),
 	};
 
-	if (!net_enter()) {
-		printf("1..0 # SKIP no network namespaces here: run as root\n");
+	if (!net_begin())
 		return 0;
-	}
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

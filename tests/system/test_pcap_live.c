@@ -8,42 +8,6 @@
 #include "live.h"
 #include "net.h"
 
-#define PCAP(...)                              \
-	(struct capture_options)               \
-	{                                      \
-		.backend = "pcap", __VA_ARGS__ \
-	}
-
-static const struct net_frame plain = {.source = 0xc0000201,
-				       .target = 0xc0000202,
-				       .source_port = 1000,
-				       .target_port = 2000,
-				       .size = 100};
-
-static int enter(void **state)
-{
-	(void)state;
-	if (!net_enter())
-		return -1;
-	net_pair();
-	return 0;
-}
-
-static void check_frame(void *context, const struct frame *frame)
-{
-	uint8_t bytes[2048];
-	struct net_frame sent = *(const struct net_frame *)context;
-	size_t size;
-
-	sent.number = net_frame_number(frame->bytes, frame->captured_size);
-	size = net_frame_write(&sent, bytes);
-	assert_int_equal(frame->size, size);
-	assert_int_equal(frame->captured_size, size);
-	assert_memory_equal(frame->bytes, bytes, size);
-	assert_int_equal(frame->link_type, 1);
-	assert_int_equal(frame->stamp.source, STAMP_KERNEL);
-}
-
 static void gives_out_the_bytes_that_were_sent(void **state)
 {
 	static const uint16_t tags[][2] = {{0, 0}, {100, 0}, {100, 200}};
@@ -52,12 +16,13 @@ static void gives_out_the_bytes_that_were_sent(void **state)
 
 	(void)state;
 	for (int i = 0; i < 3; i++) {
-		struct net_frame frame = plain;
+		struct net_frame frame = net_plain;
 
 		memcpy(frame.tags, tags[i], sizeof frame.tags);
 		frame.size = (uint16_t)(200 + 500 * i);
 		net_send(sender, &frame, 50);
-		assert_int_equal(live_drain(capture, check_frame, &frame), 50);
+		assert_int_equal(live_drain(capture, live_check_frame, &frame),
+				 50);
 	}
 	assert_string_equal(capture_interface(capture, 0), "v1");
 	assert_int_equal(capture_stats(capture).received, 150);
@@ -72,7 +37,7 @@ static void holds_frames_until_there_is_no_room(void **state)
 	struct capture *capture =
 		live_open("v1", PCAP(.ring_size = UINT64_C(2) << 20));
 	struct frame *frames = calloc(SENT + LIVE_BATCH, sizeof *frames);
-	struct net_frame sent = plain;
+	struct net_frame sent = net_plain;
 	struct capture_counters counters;
 	int sender = net_sender("v0");
 	uint32_t held = 0;
@@ -93,7 +58,7 @@ static void holds_frames_until_there_is_no_room(void **state)
 	assert_true(held > 0 && held < SENT);
 	for (uint32_t i = 0; i < held; i++) {
 		assert_int_equal(net_frame_number(frames[i].bytes, SIZE), i);
-		check_frame(&sent, &frames[i]);
+		live_check_frame(&sent, &frames[i]);
 	}
 	for (uint32_t i = held; i-- > 0;)
 		capture_release(capture, &frames[i], 1);
@@ -111,14 +76,14 @@ static void filters_and_cuts(void **state)
 {
 	struct capture *capture = live_open(
 		"v1", PCAP(.filter = "udp port 2001", .snap_size = 64));
-	struct net_frame other = plain;
+	struct net_frame other = net_plain;
 	struct frame frames[4];
 	int sender = net_sender("v0");
 
 	(void)state;
 	other.target_port = 2001;
 	other.size = 500;
-	net_send(sender, &plain, 1);
+	net_send(sender, &net_plain, 1);
 	net_send(sender, &other, 1);
 	assert_int_equal(capture_next(capture, 1000, 4, frames), 1);
 	assert_int_equal(frames[0].captured_size, 64);
@@ -140,7 +105,7 @@ static void names_the_interfaces_of_any(void **state)
 	net_ip("link add w0 type veth peer name w1");
 	net_up("w0", "w1");
 	sender = net_sender("w0");
-	net_send(sender, &plain, 1);
+	net_send(sender, &net_plain, 1);
 	while ((count = capture_next(capture, LIVE_WAIT_MS, 4, frames)) > 0) {
 		for (int i = 0; i < count; i++) {
 			assert_string_equal(
@@ -157,24 +122,8 @@ static void names_the_interfaces_of_any(void **state)
 
 static void after_a_stop_gives_out_the_rest_and_ends(void **state)
 {
-	struct capture *capture = live_open("v1", PCAP());
-	struct frame frames[LIVE_BATCH];
-	int sender = net_sender("v0");
-	uint32_t received = 0;
-	int count;
-
 	(void)state;
-	net_send(sender, &plain, 3000);
-	assert_int_equal(capture_quiesce(capture), 0);
-	net_send(sender, &plain, 1000); /* too late */
-	while ((count = capture_next(capture, -1, LIVE_BATCH, frames)) > 0) {
-		received += (uint32_t)count;
-		capture_release(capture, frames, count);
-	}
-	assert_int_equal(count, ERR_END);
-	assert_int_equal(received, 3000);
-	close(sender);
-	capture_close(capture);
+	live_check_rest(PCAP());
 }
 
 static void refuses_what_it_cannot_open(void **state)
@@ -230,20 +179,19 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(gives_out_the_bytes_that_were_sent,
-				       enter),
+				       net_setup),
 		cmocka_unit_test_setup(holds_frames_until_there_is_no_room,
-				       enter),
-		cmocka_unit_test_setup(filters_and_cuts, enter),
-		cmocka_unit_test_setup(names_the_interfaces_of_any, enter),
+				       net_setup),
+		cmocka_unit_test_setup(filters_and_cuts, net_setup),
+		cmocka_unit_test_setup(names_the_interfaces_of_any, net_setup),
 		cmocka_unit_test_setup(after_a_stop_gives_out_the_rest_and_ends,
-				       enter),
-		cmocka_unit_test_setup(refuses_what_it_cannot_open, enter),
-		cmocka_unit_test_setup(says_when_its_interface_is_gone, enter),
+				       net_setup),
+		cmocka_unit_test_setup(refuses_what_it_cannot_open, net_setup),
+		cmocka_unit_test_setup(says_when_its_interface_is_gone,
+				       net_setup),
 	};
 
-	if (!net_enter()) {
-		printf("1..0 # SKIP no network namespaces here: run as root\n");
+	if (!net_begin())
 		return 0;
-	}
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,7 +1,6 @@
 """'sonde run': what it keeps, under kill -9, a full disk, and at its end."""
 import contextlib
 import json
-import os
 import random
 import signal
 import sqlite3
@@ -163,10 +162,9 @@ def marks_what_several_interfaces_see_and_finds_new_ones():
             until("the first commit", lambda: capturing(database))
             inside("ip", "link", "add", "n0", "type", "veth", "peer", "name", "n1")
             for name in ("n0", "n1"):
-                inside("sysctl", "-qw", f"net.ipv6.conf.{name}.disable_ipv6=1")
+                pair.quiet(pair.right, name)
                 inside("ip", "link", "set", name, "up")
             until("carrier", lambda: "LOWER_UP" in inside("ip", "link", "show", "n0").stdout)
-            inside("ping", "-c", "3", "-i", "0.2", "127.0.0.1") if os.path.exists("/bin/ping") else None
             inside("tcpreplay", "-q", "-i", "n0", "--pps", "200", scratch / "x.pcap")
             rows = until("both interfaces", lambda: (r := query(
                 database, "SELECT interface, duplicate, packets FROM flows WHERE src_ip = '198.18.7.1'"))
