@@ -157,11 +157,24 @@ static uint8_t field_ip_version(const struct field_row *row, const void *record)
 	return ((const uint8_t *)record)[row->aux];
 }
 
+/* Whether the record itself says that the field has no value. */
+static inline bool field_absent(const struct field_row *row, const void *record)
+{
+	uint32_t bits;
+
+	if (!row->present_mask)
+		return false;
+	memcpy(&bits, (const uint8_t *)record + row->present, sizeof bits);
+	return !(bits & row->present_mask);
+}
+
 /* The text that a WORD or TEXT field holds, or NULL. */
 static const char *field_string(const struct field_row *row, const void *record)
 {
 	const char *text = field_at(row, record);
 
+	if (field_absent(row, record))
+		return NULL;
 	if (row->type == FIELD_WORD)
 		return row->words[*(const uint8_t *)field_at(row, record)];
 	return *text ? text : NULL;
@@ -178,6 +191,8 @@ bool field_integer(const struct field_row *row, const void *record,
 	const void *at = field_at(row, record);
 	uint64_t value = 0;
 
+	if (field_absent(row, record))
+		return false;
 	switch (row->type) {
 	case FIELD_U8:
 		value = *(const uint8_t *)at;
@@ -210,6 +225,8 @@ bool field_integer(const struct field_row *row, const void *record,
 
 bool field_present(const struct field_row *row, const void *record)
 {
+	if (field_absent(row, record))
+		return false;
 	if (row->type == FIELD_ADDRESS)
 		return field_ip_version(row, record) != 0;
 	return !field_is_string(row) || field_string(row, record) != NULL;
@@ -223,6 +240,8 @@ static char *put_value(const struct field_row *row, const void *record,
 	int64_t value = 0;
 	uint64_t bits;
 
+	if (field_absent(row, record))
+		return at;
 	if (row->type == FIELD_ADDRESS) {
 		const uint8_t *address = field_at(row, record);
 		uint8_t version = field_ip_version(row, record);
@@ -246,10 +265,10 @@ static char *put_value(const struct field_row *row, const void *record,
 
 static char *put_json(const struct field_row *row, const void *record, char *at)
 {
-	if (row->type != FIELD_ADDRESS && row->type != FIELD_HEX64)
-		return put_value(row, record, at);
 	if (!field_present(row, record))
 		return put_text(at, "null");
+	if (row->type != FIELD_ADDRESS && row->type != FIELD_HEX64)
+		return put_value(row, record, at);
 	*at++ = '"';
 	at = put_value(row, record, at);
 	*at++ = '"';

@@ -43,6 +43,10 @@ struct field_row {
 	bool reverse;     /* RFC 5103: the reverse of 'element' */
 	enum field_use use;
 	const char *help; /* one line, no full stop */
+	/* Null unless one of these bits is set in the uint32_t at offset
+	 * 'present' of the record; mask 0: never null for that reason. */
+	uint32_t present_mask;
+	size_t present;
 };
 
 struct field_table {
@@ -61,11 +65,12 @@ size_t field_text(const struct field_row *row, const void *record, char *buffer,
 size_t field_json(const struct field_row *row, const void *record, char *buffer,
 		  size_t size);
 
-/* Whether the field has a value at all (see FIELD_WORD, FIELD_TEXT). */
+/* Whether the field has a value at all (see FIELD_ADDRESS, FIELD_WORD,
+ * FIELD_TEXT and present_mask). */
 bool field_present(const struct field_row *row, const void *record);
 
 /* The field as the 64 bits that SQLite's INTEGER takes; TEXT-like types give
- * false (ADDRESS, WORD, TEXT, HEX64). */
+ * false (ADDRESS, WORD, TEXT, HEX64), as does a field that is null. */
 bool field_integer(const struct field_row *row, const void *record,
 		   int64_t *ret_value);
 

@@ -71,11 +71,12 @@ struct meter_options {
 	int64_t flow_count;
 	int64_t idle_ns;
 	int64_t active_ns;
+	bool tcp_metrics;
 };
 
 extern const struct option_row capture_rows[], flow_rows[];
 #define CAPTURE_ROWS_COUNT 7
-#define FLOW_ROWS_COUNT    3
+#define FLOW_ROWS_COUNT    4
 
 /* The engine's options from ours; borrows every text. */
 struct engine_options meter_engine_options(const struct meter_options *options);

@@ -144,6 +144,13 @@ static const char *live_backend(const char *asked, const char *target)
 	return NULL;
 }
 
+/* Keys that would be null in every record are left out. */
+static const struct field_table *flows_fields(const struct flows *flows)
+{
+	return flows->options->meter.tcp_metrics ? &flow_fields
+						 : &flow_fields_plain;
+}
+
 static int flows_open(struct flows *flows, const char *const *targets,
 		      size_t count)
 {
@@ -169,7 +176,7 @@ static int flows_open(struct flows *flows, const char *const *targets,
 	if (rc < 0)
 		return usage_fail("%s", fault.text);
 	rc = export_text_open((enum export_format)flows->options->format,
-			      stdout, &flow_fields, flows_columns,
+			      stdout, flows_fields(flows), flows_columns,
 			      output_width(), &flows->text);
 	if (rc == 0)
 		rc = engine_start(flows->engine);

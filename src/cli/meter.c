@@ -108,6 +108,10 @@ const struct option_row flow_rows[FLOW_ROWS_COUNT] = {
 	 .min = FLOW_COUNT_MIN,
 	 .max = FLOW_COUNT_MAX,
 	 .help = "live flows at most; the idlest leave early beyond it"},
+	{.name = "tcp-metrics",
+	 .type = OPTION_BOOL,
+	 .offset = offsetof(struct meter_options, tcp_metrics),
+	 .help = "retransmissions, handshake times, windows and the like"},
 };
 
 struct engine_options meter_engine_options(const struct meter_options *options)
@@ -127,7 +131,8 @@ struct engine_options meter_engine_options(const struct meter_options *options)
 		.flush = true,
 		.flow = {.flow_count = (uint32_t)options->flow_count,
 			 .idle_ns = options->idle_ns,
-			 .active_ns = options->active_ns},
+			 .active_ns = options->active_ns,
+			 .tcp_metrics = options->tcp_metrics},
 	};
 }
 

@@ -10,6 +10,7 @@
 #include <sys/mman.h>
 
 #include "flow/flow_key.h"
+#include "flow/tcp_private.h"
 
 #ifndef MADV_POPULATE_WRITE
 #define MADV_POPULATE_WRITE 23 /* Linux 5.14 */
@@ -29,6 +30,8 @@ struct layout {
 	size_t fragments;
 	size_t marks;
 	size_t mark_next;
+	size_t tcp;
+	size_t tcp_rare;
 	size_t size;
 	uint32_t bucket_count;
 	uint32_t mark_count; /* a power of two, or 0 */
@@ -42,8 +45,9 @@ static size_t part(size_t *end, size_t size)
 	return at;
 }
 
-static struct layout layout_make(uint32_t flow_count, bool marks)
+static struct layout layout_make(uint32_t flow_count, bool marks, bool tcp)
 {
+	size_t tcp_count = tcp ? flow_count : 0;
 	struct layout layout = {0};
 	size_t end = 0;
 
@@ -63,13 +67,16 @@ static struct layout layout_make(uint32_t flow_count, bool marks)
 	layout.marks = part(&end, layout.mark_count * sizeof(uint32_t));
 	layout.mark_next =
 		part(&end, marks ? flow_count * sizeof(uint32_t) : 0);
+	layout.tcp = part(&end, tcp_count * sizeof(struct tcp_hot));
+	layout.tcp_rare = part(&end, tcp_count * sizeof(struct tcp_rare));
 	layout.size = end;
 	return layout;
 }
 
 size_t flow_table_size(uint32_t flow_count)
 {
-	return sizeof(struct flow_table) + layout_make(flow_count, false).size;
+	return sizeof(struct flow_table) +
+	       layout_make(flow_count, false, false).size;
 }
 
 static bool options_valid(const struct flow_options *options)
@@ -155,6 +162,16 @@ static void parts_place(struct flow_table *table, uint8_t *bytes,
 	table->mark_mask = layout->mark_count - 1;
 }
 
+static void tcp_place(struct flow_table *table, uint8_t *bytes,
+		      const struct layout *layout)
+{
+	void *at = bytes + layout->tcp;
+
+	table->tcp = at;
+	at = bytes + layout->tcp_rare;
+	table->tcp_rare = at;
+}
+
 static int secret_make(struct flow_table *table, const uint8_t secret[32])
 {
 	XXH_errorcode code = XXH_OK;
@@ -196,7 +213,8 @@ int flow_table_create(const struct flow_options *options,
 	table = calloc(1, sizeof *table);
 	if (!table)
 		return -ENOMEM;
-	layout = layout_make(options->flow_count, options->mark_duplicates);
+	layout = layout_make(options->flow_count, options->mark_duplicates,
+			     options->tcp_metrics);
 	bytes = memory_take(table, layout.size);
 	if (!bytes)
 		goto fail;
@@ -204,6 +222,8 @@ int flow_table_create(const struct flow_options *options,
 	if (!table->outer)
 		goto fail;
 	parts_place(table, bytes, &layout);
+	if (options->tcp_metrics)
+		tcp_place(table, bytes, &layout);
 	options_take(table, options);
 	rc = secret_make(table, options->secret);
 	if (rc < 0)

@@ -28,6 +28,25 @@ const char *const flow_initiator_words[FLOW_INITIATOR_COUNT] = {
 
 #define AT(field)      .offset = offsetof(struct flow_record, field)
 #define VERSION(field) .aux = offsetof(struct flow_record, field)
+#define PRESENT(mask)           \
+	.present_mask = (mask), \
+	.present = offsetof(struct flow_record, tcp_present)
+
+/* A field of struct flow_tcp, both ways; 'mask' takes the index. */
+#define ONE_WAY(row, kind, member, index, mask)               \
+	.name = (row), .type = (kind), AT(tcp[index].member), \
+	PRESENT(mask(index)), .reverse = (index) == 1
+#define BOTH(row, kind, member, mask, measure, number, line)           \
+	{ONE_WAY(row, kind, member, 0, mask), .unit = (measure),       \
+	 .element = (number), .help = line ", sent by the initiator"}, \
+	{                                                              \
+		ONE_WAY("rev_" row, kind, member, 1, mask),            \
+			.unit = (measure), .element = (number),        \
+			.help = line ", sent by the responder"         \
+	}
+#define METRICS(index) FLOW_TCP_METRICS
+
+#define TCP_ROWS 28
 
 static const struct field_row rows[] = {
 	{"flow_id", FIELD_HEX64, AT(flow_id), .unit = "", .element = 148,
@@ -120,9 +139,46 @@ static const struct field_row rows[] = {
 	 .help = "this start of the probe, since 1970"},
 	{"seq", FIELD_U64, AT(seq), .unit = "", .use = FIELD_STORED,
 	 .help = "number of the record in its epoch, without gaps"},
+
+	/* TCP_ROWS more: not in flow_fields_plain. */
+	{"tcp_handshake_server_ns", FIELD_I64, AT(handshake_server_ns),
+	 PRESENT(FLOW_TCP_SERVER), .unit = "ns",
+	 .help = "from the SYN to the SYN-ACK, as seen here"},
+	{"tcp_handshake_client_ns", FIELD_I64, AT(handshake_client_ns),
+	 PRESENT(FLOW_TCP_CLIENT), .unit = "ns",
+	 .help = "from the SYN-ACK to its ACK, as seen here"},
+	BOTH("tcp_retransmitted_packets", FIELD_U32, retransmitted_packets,
+	     METRICS, "packets", 0, "segments with what had been sent before"),
+	BOTH("tcp_retransmitted_bytes", FIELD_U64, retransmitted_bytes, METRICS,
+	     "bytes", 0, "payload of these that had been sent before"),
+	BOTH("tcp_out_of_order_packets", FIELD_U32, out_of_order_packets,
+	     METRICS, "packets", 0, "segments late by less than a round trip"),
+	BOTH("tcp_missing_bytes", FIELD_U64, missing_bytes, METRICS, "bytes", 0,
+	     "sequence numbers that no segment filled"),
+	BOTH("tcp_duplicate_acks", FIELD_U32, duplicate_acks, METRICS,
+	     "packets", 0, "acknowledgments that repeat the one before"),
+	BOTH("tcp_zero_windows", FIELD_U32, zero_windows, METRICS, "packets", 0,
+	     "segments that close the window"),
+	BOTH("tcp_window_min", FIELD_U32, window_min, FLOW_TCP_WINDOW, "bytes",
+	     0, "smallest window, scaled where the scale is known"),
+	BOTH("tcp_window_max", FIELD_U32, window_max, FLOW_TCP_WINDOW, "bytes",
+	     0, "largest window, scaled where the scale is known"),
+	BOTH("tcp_window_scale", FIELD_U8, window_scale, FLOW_TCP_SCALE, "",
+	     238, "window scale option"),
+	BOTH("tcp_mss", FIELD_U16, mss, FLOW_TCP_MSS, "bytes", 0,
+	     "maximum segment size option"),
+	BOTH("tcp_sack_permitted", FIELD_BOOL, sack_permitted, FLOW_TCP_SACK,
+	     "", 0, "whether the SYN had the option"),
+	BOTH("tcp_ce_packets", FIELD_U32, ce_packets, METRICS, "packets", 0,
+	     "ECN mark: congestion experienced"),
+	BOTH("tcp_dscp_changes", FIELD_U32, dscp_changes, METRICS, "packets", 0,
+	     "packets with another DSCP than the one before"),
 };
 
-const struct field_table flow_fields = {rows, sizeof rows / sizeof *rows};
+#define ROWS (sizeof rows / sizeof *rows)
+
+const struct field_table flow_fields = {rows, ROWS};
+const struct field_table flow_fields_plain = {rows, ROWS - TCP_ROWS};
 
 const struct counter_row flow_counter_rows[] = {FLOW_COUNTERS(COUNTER_ROW)};
 const size_t flow_counter_count =

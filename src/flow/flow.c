@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "flow/flow_key.h"
+#include "flow/tcp_private.h"
 
 /* Bits that a dormant flow takes into its next record. */
 #define HOT_KEPT (HOT_INITIATOR)
@@ -163,6 +164,8 @@ static uint32_t flow_begin(struct flow_table *table, const struct flow_key *key,
 	table->cold[index].initiator = (uint8_t)initiator.how;
 	outer_note(table, index, packet, key->side);
 	record_open(table, index, at_ns);
+	if (tcp_measured(table, index))
+		tcp_begin(table, index);
 	if (packet->tcp_flags & TCP_SIGNALS)
 		tcp_update(table, index, packet, key->side);
 	wheel_put(table, index);
@@ -186,6 +189,8 @@ static bool flow_continue(struct flow_table *table, uint32_t index,
 	}
 	if (hot->bits & HOT_DORMANT) {
 		record_open(table, index, stamp_clamp_ns(packet->at.ns));
+		if (tcp_measured(table, index))
+			tcp_continue(table, index);
 		wheel_take(table, index);
 		wheel_put(table, index);
 	}

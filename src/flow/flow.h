@@ -61,6 +61,34 @@ extern const char *const flow_initiator_words[FLOW_INITIATOR_COUNT];
 
 #define FLOW_INTERFACE_NAME_SIZE 32
 
+/* What TCP did in one direction (flow_options.tcp_metrics); docs/TCP.md has
+ * each definition.  Counters that have come to their end stay there. */
+struct flow_tcp {
+	uint64_t retransmitted_bytes;
+	uint64_t missing_bytes;
+	uint32_t retransmitted_packets;
+	uint32_t out_of_order_packets;
+	uint32_t duplicate_acks;
+	uint32_t zero_windows;
+	uint32_t ce_packets;   /* ECN: congestion experienced */
+	uint32_t dscp_changes; /* from one packet to the next */
+	uint32_t window_min;   /* bytes */
+	uint32_t window_max;
+	uint16_t mss;
+	uint8_t window_scale; /* as it stands in the option */
+	bool sack_permitted;
+	uint8_t pad[4];
+};
+
+/* Which of them have a value: bits of flow_record.tcp_present. */
+#define FLOW_TCP_METRICS       0x01u /* every counter */
+#define FLOW_TCP_SERVER        0x02u /* handshake_server_ns */
+#define FLOW_TCP_CLIENT        0x04u /* handshake_client_ns */
+#define FLOW_TCP_WINDOW(index) (0x10u << (index))
+#define FLOW_TCP_MSS(index)    (0x40u << (index))
+#define FLOW_TCP_SCALE(index)  (0x100u << (index))
+#define FLOW_TCP_SACK(index)   (0x400u << (index))
+
 /* One flow, or one interval of it (active timeout).  Index 0 is forward:
  * sent by the initiator.  Its rows below name every field. */
 struct flow_record {
@@ -88,6 +116,11 @@ struct flow_record {
 	uint8_t ttl_min[2];
 	uint8_t ttl_max[2];
 	uint8_t pad[3];
+	uint32_t tcp_present; /* FLOW_TCP_...; 0: nothing below is known */
+	uint8_t tcp_pad[4];
+	int64_t handshake_server_ns; /* SYN to SYN-ACK, as seen here */
+	int64_t handshake_client_ns; /* SYN-ACK to ACK */
+	struct flow_tcp tcp[2];
 	/* Filled by whoever hands the record out (see flow_record_finish). */
 	char interface[FLOW_INTERFACE_NAME_SIZE];
 	char community_id[32];
@@ -95,6 +128,10 @@ struct flow_record {
 
 /* Every field of a record: JSON key, CSV head, SQLite column. */
 extern const struct field_table flow_fields;
+
+/* The same less those of TCP, which a table without tcp_metrics leaves
+ * null. */
+extern const struct field_table flow_fields_plain;
 
 /* Sets interface (may be NULL: "") and the Community ID, which cost too much
  * to compute before a record leaves. */
@@ -154,6 +191,7 @@ extern const size_t flow_counter_count;
 struct flow_options {
 	uint32_t flow_count;  /* live flows at most, FLOW_COUNT_MIN..MAX */
 	bool mark_duplicates; /* several interfaces feed this table */
+	bool tcp_metrics;     /* records have tcp[]; takes more memory */
 	int64_t idle_ns;      /* idle timeout */
 	int64_t active_ns;    /* active timeout */
 	int64_t closed_ns;    /* a closed flow leaves after; 0: 5 s */
@@ -171,8 +209,8 @@ int flow_table_create(const struct flow_options *options,
 		      struct flow_table **ret_table);
 
 /* Bytes of memory that a table of 'flow_count' flows takes, not counting
- * 8 to 12 a flow with mark_duplicates and 40 for each entry that ever held a
- * flow inside a tunnel. */
+ * 256 a flow with tcp_metrics, 8 to 12 a flow with mark_duplicates and 40 for
+ * each entry that ever held a flow inside a tunnel. */
 size_t flow_table_size(uint32_t flow_count);
 
 /* Frees without emitting; NULL is fine. */

@@ -7,6 +7,7 @@
  *     hot      key and sums, two cache lines         every packet (meter.c)
  *     cold     times, links, what changes seldom     begin, sweep, end
  *     outer    outer addresses                       flows inside a tunnel
+ *     tcp, tcp_rare  if wanted: see tcp_private.h    TCP segments
  *
  * Sums are kept by the key's side (0: the lower endpoint sent it) and turned
  * round when a record leaves: correcting the initiator flips one bit.
@@ -110,11 +111,15 @@ struct wheel {
 };
 
 struct fragment_table;
+struct tcp_hot;
+struct tcp_rare;
 
 struct flow_table {
 	struct flow_bucket *buckets;
 	struct flow_hot *hot;
 	struct flow_cold *cold;
+	struct tcp_hot *tcp; /* NULL: without the TCP metrics */
+	struct tcp_rare *tcp_rare;
 	uint32_t bucket_count;
 	uint32_t flow_count;
 	uint32_t used;  /* entries in the buckets, dormant ones too */

@@ -10,6 +10,7 @@
  * the whole key and, where the guess fails, looks again.
  */
 #include "flow/flow_key.h"
+#include "flow/tcp_private.h"
 
 #define BATCH 32
 
@@ -44,6 +45,12 @@ void flow_count(struct flow_table *table, uint32_t index, unsigned side,
 		const struct packet *packet)
 {
 	count(table, index, side, packet);
+	if (!table->tcp || !(packet->flags & PACKET_TCP))
+		return;
+	if (packet->flags & PACKET_FRAGMENT_LAST) /* and first: it is whole */
+		tcp_count(table, index, side, packet);
+	else
+		tcp_lose(table, index, side);
 }
 
 static inline void time_take(struct flow_table *table,
@@ -73,9 +80,9 @@ static inline bool plain(const struct flow_table *table, uint32_t guess,
 	       table->now_ns - hot->last_ns < table->limit_ns[hot->state];
 }
 
-static inline void packet_meter(struct flow_table *table,
-				const struct flow_key *key,
-				const struct packet *packet, uint32_t guess)
+static inline __attribute__((always_inline)) void
+packet_meter(struct flow_table *table, const struct flow_key *key,
+	     const struct packet *packet, uint32_t guess, bool metrics)
 {
 	time_take(table, packet);
 	if (packet->flags & PACKET_FRAGMENT) {
@@ -84,13 +91,17 @@ static inline void packet_meter(struct flow_table *table,
 	}
 	if (guess == FLOW_NONE || !plain(table, guess, key, packet))
 		guess = flow_enter(table, key, packet);
-	if (guess != FLOW_NONE)
-		count(table, guess, key->side, packet);
+	if (guess == FLOW_NONE)
+		return;
+	count(table, guess, key->side, packet);
+	if (metrics && packet->flags & PACKET_TCP)
+		tcp_count(table, guess, key->side, packet);
 }
 
 /* The entry that the key's tag points at, on its way to the cache. */
-static inline uint32_t guess_make(const struct flow_table *table,
-				  const struct flow_key *key)
+static inline __attribute__((always_inline)) uint32_t
+guess_make(const struct flow_table *table, const struct flow_key *key,
+	   bool metrics)
 {
 	const struct flow_bucket *bucket = &table->buckets[key->home];
 	unsigned match = tags_match(table, bucket, key->tag);
@@ -106,11 +117,15 @@ static inline uint32_t guess_make(const struct flow_table *table,
 	guess = bucket->entries[__builtin_ctz(match)];
 	__builtin_prefetch(&table->hot[guess], 1);
 	__builtin_prefetch(&table->hot[guess].sums, 1);
+	if (metrics)
+		__builtin_prefetch(&table->tcp[guess], 1);
 	return guess;
 }
 
-static void batch_meter(struct flow_table *table, const struct packet *packets,
-			unsigned count)
+/* 'metrics' is known when it is compiled: there are two of it. */
+static inline __attribute__((always_inline)) void
+batch_meter(struct flow_table *table, const struct packet *packets,
+	    unsigned count, bool metrics)
 {
 	struct flow_key keys[BATCH];
 	uint32_t guesses[BATCH];
@@ -121,9 +136,21 @@ static void batch_meter(struct flow_table *table, const struct packet *packets,
 		__builtin_prefetch(&table->buckets[keys[i].home], 1);
 	}
 	for (unsigned i = 0; i < count; i++)
-		guesses[i] = guess_make(table, &keys[i]);
+		guesses[i] = guess_make(table, &keys[i], metrics);
 	for (unsigned i = 0; i < count; i++)
-		packet_meter(table, &keys[i], &packets[i], guesses[i]);
+		packet_meter(table, &keys[i], &packets[i], guesses[i], metrics);
+}
+
+static void batch_meter_plain(struct flow_table *table,
+			      const struct packet *packets, unsigned count)
+{
+	batch_meter(table, packets, count, false);
+}
+
+static void batch_meter_tcp(struct flow_table *table,
+			    const struct packet *packets, unsigned count)
+{
+	batch_meter(table, packets, count, true);
 }
 
 void flow_table_meter(struct flow_table *table, const struct packet *packets,
@@ -132,7 +159,10 @@ void flow_table_meter(struct flow_table *table, const struct packet *packets,
 	while (count > 0) {
 		unsigned part = count < BATCH ? (unsigned)count : BATCH;
 
-		batch_meter(table, packets, part);
+		if (table->tcp)
+			batch_meter_tcp(table, packets, part);
+		else
+			batch_meter_plain(table, packets, part);
 		packets += part;
 		count -= part;
 	}

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "flow/flow_key.h"
+#include "flow/tcp_private.h"
 
 static void side_copy(const struct flow_hot *hot, unsigned side,
 		      unsigned direction, struct flow_record *record)
@@ -50,6 +51,8 @@ void record_make(const struct flow_table *table, uint32_t index,
 	}
 	if (cold->tunnel != TUNNEL_NONE)
 		ret_record->outer_ip_version = table->outer[index].ip_version;
+	if (tcp_measured(table, index))
+		tcp_record_make(table, index, ret_record);
 }
 
 void flow_record_finish(struct flow_record *record, const char *interface)

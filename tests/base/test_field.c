@@ -22,6 +22,7 @@ struct thing {
 	uint8_t version;
 	uint8_t word;
 	char text[16];
+	uint32_t present;
 };
 
 static const char *const words[] = {NULL, "one", "a \"two\""};
@@ -273,6 +274,46 @@ static void gives_integers_to_a_database(void **state)
 	assert_int_equal(value, 77);
 }
 
+/* Each type, null by a bit of the record alone. */
+static void writes_null_where_the_record_has_no_value(void **state)
+{
+	static const struct {
+		const struct field_row *row;
+		const char *text;
+		const char *json;
+	} cases[] = {
+		{&row_u8, "1", "1"},
+		{&row_u16, "2", "2"},
+		{&row_u32, "3", "3"},
+		{&row_u64, "4", "4"},
+		{&row_i64, "-5", "-5"},
+		{&row_hex, "0000000000000006", "\"0000000000000006\""},
+		{&row_flag, "true", "true"},
+		{&row_at, "7", "7"},
+		{&row_address, "9.0.0.0", "\"9.0.0.0\""},
+		{&row_word, "one", "\"one\""},
+		{&row_text, "t", "\"t\""},
+	};
+	struct thing thing = {1, 2, 3, 4, -5, 6, true, {7}, {9}, 4, 1, "t", 0};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		struct field_row row = *cases[i].row;
+		int64_t value = 77;
+
+		row.present = offsetof(struct thing, present);
+		row.present_mask = 0x14;
+		thing.present = 0xffffffeb;
+		assert_both(&row, &thing, "", "null");
+		assert_false(field_present(&row, &thing));
+		assert_false(field_integer(&row, &thing, &value));
+		assert_int_equal(value, 77);
+		thing.present = 0x10; /* one of the bits is enough */
+		assert_both(&row, &thing, cases[i].text, cases[i].json);
+		assert_true(field_present(&row, &thing));
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -282,6 +323,7 @@ int main(void)
 		cmocka_unit_test(writes_addresses_as_rfc_5952_says),
 		cmocka_unit_test(writes_random_addresses_as_inet_ntop_does),
 		cmocka_unit_test(gives_integers_to_a_database),
+		cmocka_unit_test(writes_null_where_the_record_has_no_value),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

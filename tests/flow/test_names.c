@@ -247,8 +247,12 @@ static void has_a_row_for_every_field(void **state)
 		assert_true(covered[i] <= 1);
 		open += !covered[i];
 	}
-	assert_int_equal(open, sizeof((struct packet_tuple *)0)->interface +
-				       sizeof((struct flow_record *)0)->pad);
+	assert_int_equal(open,
+			 sizeof((struct packet_tuple *)0)->interface +
+				 sizeof((struct flow_record *)0)->pad +
+				 sizeof((struct flow_record *)0)->tcp_present +
+				 sizeof((struct flow_record *)0)->tcp_pad +
+				 2 * sizeof((struct flow_tcp *)0)->pad);
 }
 
 static void shows_the_fields_users_know_first_and_in_order(void **state)
@@ -267,6 +271,26 @@ static void shows_the_fields_users_know_first_and_in_order(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
 		assert_string_equal(flow_fields.rows[i].name, names[i]);
+}
+
+static void has_the_fields_of_tcp_last_and_null(void **state)
+{
+	static const struct flow_record record;
+	size_t plain = flow_fields_plain.count;
+
+	(void)state;
+	assert_ptr_equal(flow_fields_plain.rows, flow_fields.rows);
+	assert_string_equal(flow_fields.rows[plain - 1].name, "seq");
+	for (size_t i = 0; i < flow_fields.count; i++) {
+		const struct field_row *row = &flow_fields.rows[i];
+		const char *name = row->name + (row->reverse ? 4 : 0);
+
+		assert_int_equal(row->present_mask != 0, i >= plain);
+		if (i < plain)
+			continue;
+		assert_memory_equal(name, "tcp_", 4);
+		assert_false(field_present(row, &record));
+	}
 }
 
 static void finishes_a_record_for_its_reader(void **state)
@@ -296,6 +320,7 @@ int main(void)
 		cmocka_unit_test(has_a_row_for_every_field),
 		cmocka_unit_test(
 			shows_the_fields_users_know_first_and_in_order),
+		cmocka_unit_test(has_the_fields_of_tcp_last_and_null),
 		cmocka_unit_test(finishes_a_record_for_its_reader),
 	};
 
