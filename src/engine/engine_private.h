@@ -32,7 +32,8 @@
 #define WAIT_MS         50 /* the longest a thread sleeps before it looks */
 #define ADVANCE_LAG_NS  INT64_C(1000000000) /* frames wait in rings */
 /* Packets this far before the latest one (and farther than the idle timeout)
- * were not merely late, they find no flow: the clock was set back.  Between two files less says so: the second is of another time. */
+ * were not merely late, they find no flow: the clock was set back.  Between
+ * two files less says so: the second is of another time. */
 #define STEP_NS      INT64_C(60000000000)
 #define FILE_STEP_NS INT64_C(1000000000)
 
