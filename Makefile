@@ -3,7 +3,7 @@ B       ?= build
 PREFIX  ?= /usr/local
 DESTDIR ?=
 
-.PHONY: all setup run test unit asan tsan bench fuzz lint format install clean
+.PHONY: all setup run test bench fuzz lint format install clean
 
 all: $(B)/build.ninja
 	@ninja -C $(B) --quiet || ninja -C $(B)
