@@ -126,7 +126,6 @@ struct engine_options meter_engine_options(const struct meter_options *options)
 		.filter = options->filter,
 		.stamp = (enum capture_stamp)options->stamp,
 		.workers = (uint16_t)options->workers,
-		.fanout = true,
 		.meter = true,
 		.flush = true,
 		.flow = {.flow_count = (uint32_t)options->flow_count,

@@ -163,7 +163,6 @@ static int engine_init(struct engine *engine, struct fault *ret_fault)
 	if (rc < 0)
 		return rc;
 	engine->worker_count = workers ? workers : 1;
-	engine->options.fanout = live;
 	engine->epoch = (uint64_t)wall_now().ns;
 	engine->collect_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	engine->poll_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);

@@ -42,7 +42,6 @@ struct engine_options {
 	const char *filter;
 	enum capture_stamp stamp;
 	uint16_t workers;         /* 0: 1 */
-	bool fanout;              /* live: PACKET_FANOUT over the workers */
 	struct flow_options flow; /* emit, context, epoch, secret: ours */
 	bool meter;               /* decode and meter; else only deliver */
 	bool deliver;             /* frames to engine_poll() */

@@ -29,8 +29,7 @@ static int source_open(struct feed *feed, struct source *source,
 		       uint16_t worker, struct fault *ret_fault)
 {
 	const struct engine_options *options = &feed->engine->options;
-	bool fanout = source->live && options->fanout &&
-		      feed->engine->worker_count > 1;
+	bool fanout = source->live && feed->engine->worker_count > 1;
 	struct capture_options capture = {
 		.backend = options->backend,
 		.target = source->target,
