@@ -83,10 +83,12 @@ static int targets_copy(struct engine *engine)
 
 int64_t engine_step_ns(const struct engine *engine)
 {
-	int64_t idle_ns = engine->options.flow.idle_ns;
+	struct flow_options flow = engine->options.flow;
+	int64_t idle_ns;
 
-	if (idle_ns == 0)
-		idle_ns = FLOW_IDLE_S_PRESET * NS_PER_S;
+	if (flow.idle_ns == 0)
+		flow.idle_ns = FLOW_IDLE_S_PRESET * NS_PER_S;
+	idle_ns = flow_options_idle_ns(&flow);
 	return idle_ns > STEP_NS ? idle_ns : STEP_NS;
 }
 

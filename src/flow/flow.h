@@ -49,6 +49,19 @@ enum flow_state {
 
 extern const char *const flow_state_words[FLOW_STATE_COUNT];
 
+/* What says how long a flow may go without packets: its protocol, and where
+ * a TCP connection stands. */
+enum flow_phase {
+	FLOW_PHASE_TCP = 0, /* established, or its start was not seen */
+	FLOW_PHASE_OPENING, /* TCP: a SYN, and no ACK without one yet */
+	FLOW_PHASE_CLOSING, /* TCP: one FIN seen */
+	FLOW_PHASE_CLOSED,  /* TCP: FIN in both directions, or RST */
+	FLOW_PHASE_UDP,
+	FLOW_PHASE_ICMP, /* and ICMPv6 */
+	FLOW_PHASE_OTHER,
+	FLOW_PHASE_COUNT
+};
+
 /* How the initiator was told. */
 enum flow_initiator {
 	FLOW_INITIATOR_FIRST = 0, /* it sent the first packet seen */
@@ -187,6 +200,11 @@ extern const size_t flow_counter_count;
 #define FLOW_ACTIVE_S_MIN    1
 #define FLOW_ACTIVE_S_MAX    86400
 #define FLOW_ACTIVE_S_PRESET 1800
+/* Of one phase; presets hold if they are less than the idle timeout. */
+#define FLOW_PHASE_S_MIN      1
+#define FLOW_OPENING_S_PRESET 120
+#define FLOW_CLOSING_S_PRESET 120
+#define FLOW_CLOSED_S_PRESET  5
 
 struct flow_options {
 	uint32_t flow_count;  /* live flows at most, FLOW_COUNT_MIN..MAX */
@@ -194,14 +212,22 @@ struct flow_options {
 	bool tcp_metrics;     /* records have tcp[]; takes more memory */
 	int64_t idle_ns;      /* idle timeout */
 	int64_t active_ns;    /* active timeout */
-	int64_t closed_ns;    /* a closed flow leaves after; 0: 5 s */
-	uint64_t epoch;       /* copied into records */
-	uint8_t secret[32];   /* keys the hash; random for each start */
+	/* The same for one phase; 0: as above, but 'opening' and 'closing'
+	 * at most 120 s, 'closed' 5 s, and none longer than an established
+	 * connection.  A flow's active timeout is that of its protocol: of
+	 * TCP's phases only FLOW_PHASE_TCP may have one. */
+	int64_t phase_idle_ns[FLOW_PHASE_COUNT];
+	int64_t phase_active_ns[FLOW_PHASE_COUNT];
+	uint64_t epoch;     /* copied into records */
+	uint8_t secret[32]; /* keys the hash; random for each start */
 	/* Called for every record that ends; 'record' is valid during the
 	 * call.  May not call back into the table. */
 	void (*emit)(void *context, const struct flow_record *record);
 	void *context;
 };
+
+/* The longest that any flow may go without packets. */
+int64_t flow_options_idle_ns(const struct flow_options *options);
 
 /* Takes all memory now.  Returns 0, -EINVAL (an option out of range; no
  * emit) or -ENOMEM.  The caller owns *ret_table. */
@@ -232,7 +258,7 @@ void flow_table_flush(struct flow_table *table, enum flow_end reason);
 /* The clock of the packets was set back: ends and emits every live flow as
  * flow_table_flush() with FLOW_END_FORCED does, and lets time begin anew with
  * the next packet.  Without it, what is earlier than the latest packet by
- * more than the idle timeout would be a flow a packet.  Takes time by the
+ * more than its idle timeout would be a flow a packet.  Takes time by the
  * flows there were since the last time, not by the table's size. */
 void flow_table_rewind(struct flow_table *table);
 

@@ -219,11 +219,18 @@ static void oldest_give_up(struct flow_table *table)
 	fragments->free = index;
 }
 
+/* Each at the time it was due, not when that is noticed: the flow that takes
+ * orphans may have ended since. */
 void fragment_pass(struct flow_table *table, int64_t by_ns)
 {
-	while (fragment_due_ns(table->fragments) <= by_ns &&
-	       table->fragments->oldest != FLOW_NONE)
+	int64_t now_ns = table->now_ns, due_ns;
+
+	while ((due_ns = fragment_due_ns(table->fragments)) <= by_ns &&
+	       table->fragments->oldest != FLOW_NONE) {
+		table->now_ns = due_ns < now_ns ? due_ns : now_ns;
 		oldest_give_up(table);
+	}
+	table->now_ns = now_ns;
 }
 
 static struct datagram *datagram_add(struct flow_table *table,

@@ -77,7 +77,7 @@ static inline bool plain(const struct flow_table *table, uint32_t guess,
 
 	return key_equal(&hot->key, &key->tuple) && !(hot->bits & HOT_WATCH) &&
 	       !(packet->tcp_flags & TCP_SIGNALS) &&
-	       table->now_ns - hot->last_ns < table->limit_ns[hot->state];
+	       table->now_ns - hot->last_ns < table->limit_ns[hot->phase];
 }
 
 static inline __attribute__((always_inline)) void
