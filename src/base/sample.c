@@ -5,6 +5,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/err.h"
+
 const char *const sample_mode_words[SAMPLE_MODE_COUNT] = {
 	[SAMPLE_COUNT] = "count",
 	[SAMPLE_RANDOM] = "random",

@@ -18,7 +18,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "base/err.h"
+struct fault; /* base/err.h */
 
 /* IANA, "PSAMP Parameters": selectorAlgorithm, IPFIX element 304. */
 enum sample_mode {
