@@ -105,6 +105,7 @@ static bool options_valid(const struct flow_options *options)
 	       options->idle_ns <= FLOW_IDLE_S_MAX * NS_PER_S &&
 	       options->active_ns >= FLOW_ACTIVE_S_MIN * NS_PER_S &&
 	       options->active_ns <= FLOW_ACTIVE_S_MAX * NS_PER_S &&
+	       options->sample_flows <= SAMPLE_POPULATION_MAX &&
 	       phases_valid(options);
 }
 
@@ -261,6 +262,7 @@ static void options_take(struct flow_table *table,
 	table->emit = options->emit;
 	table->context = options->context;
 	table->free = FLOW_NONE;
+	flow_sampling_init(table, options);
 }
 
 int flow_table_create(const struct flow_options *options,

@@ -22,6 +22,7 @@
 
 #include "base/counter.h"
 #include "base/field.h"
+#include "base/sample.h"
 #include "base/stamp.h"
 #include "packet/packet.h"
 
@@ -93,6 +94,29 @@ struct flow_tcp {
 	uint8_t pad[4];
 };
 
+/* What was chosen before it was counted: the sums of a record are those of
+ * the sample, never multiplied. */
+struct flow_sampling {
+	uint32_t present;         /* FLOW_SAMPLED_... bits; 0: all was taken */
+	uint32_t interval;        /* packets in a row, of count */
+	uint32_t space;           /* packets between these */
+	uint32_t size;            /* n, of random */
+	uint32_t population;      /* N, of random */
+	uint32_t flow_population; /* one flow of so many */
+	uint8_t mode;             /* enum sample_mode, of the packets */
+	uint8_t flow_mode;        /* index into flow_sampling_words */
+	uint8_t pad[6];
+	double probability; /* of probability */
+};
+
+#define FLOW_SAMPLED_COUNT       0x01u /* interval, space */
+#define FLOW_SAMPLED_RANDOM      0x02u /* size, population */
+#define FLOW_SAMPLED_PROBABILITY 0x04u /* probability */
+#define FLOW_SAMPLED_FLOWS       0x08u /* flow_... */
+#define FLOW_SAMPLED_PACKETS     0x07u
+
+extern const char *const flow_sampling_words[2];
+
 /* Which of them have a value: bits of flow_record.tcp_present. */
 #define FLOW_TCP_METRICS       0x01u /* every counter */
 #define FLOW_TCP_SERVER        0x02u /* handshake_server_ns */
@@ -129,6 +153,7 @@ struct flow_record {
 	uint8_t ttl_min[2];
 	uint8_t ttl_max[2];
 	uint8_t pad[3];
+	struct flow_sampling sampling;
 	uint32_t tcp_present; /* FLOW_TCP_...; 0: nothing below is known */
 	uint8_t tcp_pad[4];
 	int64_t handshake_server_ns; /* SYN to SYN-ACK, as seen here */
@@ -142,9 +167,14 @@ struct flow_record {
 /* Every field of a record: JSON key, CSV head, SQLite column. */
 extern const struct field_table flow_fields;
 
-/* The same less those of TCP, which a table without tcp_metrics leaves
- * null. */
+/* The first of them: those that no option of the table leaves null. */
 extern const struct field_table flow_fields_plain;
+
+/* Copies the plain rows and those of the groups in 'groups', in order.
+ * 'ret_rows' has room for flow_fields.count.  Returns how many. */
+#define FLOW_FIELDS_TCP      0x01u /* tcp_metrics */
+#define FLOW_FIELDS_SAMPLING 0x02u /* sampled, sample_flows */
+size_t flow_fields_choose(unsigned groups, struct field_row *ret_rows);
 
 /* Sets interface (may be NULL: "") and the Community ID, which cost too much
  * to compute before a record leaves. */
@@ -161,12 +191,14 @@ void flow_community_id(const struct packet_tuple *tuple, uint16_t seed,
 		       char ret_text[static 32]);
 
 /* X(name, unit, line).  created = live + every ended_...; metered = every
- * packet given to flow_table_meter() less every refused_... and, until they
- * are flushed at the latest, the fragments that wait for their first. */
+ * packet given to flow_table_meter() less every refused_..., not_selected and,
+ * until they are flushed at the latest, the fragments that wait for their
+ * first. */
 #define FLOW_COUNTERS(X)                                                     \
 	X(metered, "frames", "counted in a flow")                            \
 	X(refused_full, "frames",                                            \
 	  "no flow could be made: the table was full of busier ones")        \
+	X(not_selected, "frames", "of flows that flow sampling leaves out")  \
 	X(created, "flows", "records begun")                                 \
 	X(ended_idle, "flows", "records ended by the idle timeout")          \
 	X(ended_active, "flows", "records ended by the active timeout")      \
@@ -218,6 +250,15 @@ struct flow_options {
 	 * TCP's phases only FLOW_PHASE_TCP may have one. */
 	int64_t phase_idle_ns[FLOW_PHASE_COUNT];
 	int64_t phase_active_ns[FLOW_PHASE_COUNT];
+	/* Which packets this table is given: records say so, no more. */
+	struct sample_options sampled;
+	/* Meters one flow in so many, whole, by a hash of its 5-tuple keyed
+	 * with 'sample_seed': both directions, whatever interface, VLAN or
+	 * tunnel, in any table with this seed.  Fragments follow their first
+	 * one's ports; those whose first never comes are a flow without
+	 * ports, by itself.  0, 1: every flow. */
+	uint32_t sample_flows; /* SAMPLE_POPULATION_MAX at most */
+	struct sample_seed sample_seed;
 	uint64_t epoch;     /* copied into records */
 	uint8_t secret[32]; /* keys the hash; random for each start */
 	/* Called for every record that ends; 'record' is valid during the

@@ -151,6 +151,9 @@ struct flow_table {
 	void *memory;
 	size_t memory_size;
 	uint8_t secret[192];
+	uint64_t sample_threshold; /* a hash below is taken; 0: every flow */
+	uint8_t sample_secret[192];
+	struct flow_sampling sampling; /* of every record */
 };
 
 /* A tuple in canonical order, and where it belongs. */
@@ -236,6 +239,22 @@ static inline int64_t stamp_clamp_ns(int64_t ns)
 	return ns > max_ns ? max_ns : ns;
 }
 
+/* Time comes to the packet. */
+static inline void time_take(struct flow_table *table,
+			     const struct packet *packet)
+{
+	int64_t at_ns = stamp_clamp_ns(packet->at.ns);
+
+	if (at_ns < table->previous_ns)
+		table->counters.time_backwards++;
+	table->previous_ns = at_ns;
+	if (at_ns <= table->now_ns)
+		return;
+	table->now_ns = at_ns;
+	if (at_ns >= table->event_ns)
+		flow_time_pass(table);
+}
+
 /* What remains of the flow's idle and active timeouts decides by these. */
 static inline int64_t flow_idle_at_ns(const struct flow_table *table,
 				      uint32_t index)
@@ -298,6 +317,24 @@ int64_t fragment_due_ns(const struct fragment_table *fragments);
 
 /* Gives up what is older than 'by_ns' allows; INT64_MAX: everything. */
 void fragment_pass(struct flow_table *table, int64_t by_ns);
+
+/* ---- sample.c */
+
+/* From valid options. */
+void flow_sampling_init(struct flow_table *table,
+			const struct flow_options *options);
+
+/* Whether flow sampling takes the flow of 'tuple', whose ports are known. */
+bool flow_sampling_takes(const struct flow_table *table,
+			 const struct packet_tuple *tuple);
+
+/* Gives packets of flows that are taken, and fragments, to 'meter'; lets time
+ * pass with the others. */
+void flow_sampling_meter(struct flow_table *table, const struct packet *packets,
+			 size_t count,
+			 void (*meter)(struct flow_table *table,
+				       const struct packet *packets,
+				       size_t count));
 
 /* ---- duplicate.c */
 

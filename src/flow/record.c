@@ -47,6 +47,7 @@ void record_make(const struct flow_table *table, uint32_t index,
 	ret_record->tunnel = cold->tunnel;
 	ret_record->tos = cold->tos[side];
 	ret_record->duplicate = cold->bits & COLD_DUPLICATE;
+	ret_record->sampling = table->sampling;
 	for (unsigned i = 0; i < 2; i++) {
 		side_copy(hot, side ^ i, i, ret_record);
 		ret_record->fragments[i] = cold->fragments[side ^ i];

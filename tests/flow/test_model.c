@@ -411,6 +411,52 @@ static void gives_the_records_of_one_table_in_several(void **state)
 	free(packets);
 }
 
+/* What flow sampling takes it takes whole: the records are those of a table
+ * that takes all, less the other flows'. */
+static void keeps_flows_whole_when_it_samples_them(void **state)
+{
+	struct traffic t = {.random = 7, .tuples = 3000, .jumps = true};
+	struct packet *packets = traffic_make(&t, PACKETS);
+	struct flow_options options = kept_options();
+	struct kept all, some;
+	size_t count = 0, fragments = 0;
+
+	(void)state;
+	options.mark_duplicates = true;
+	options.flow_count = 16384;
+	phases_give(&phases_short, &options);
+	kept_open(&all, &options);
+	options.sample_flows = 8;
+	options.sample_seed.words[0] = 5;
+	kept_open(&some, &options);
+	kept_meter(&all, packets, PACKETS, 64);
+	kept_meter(&some, packets, PACKETS, 61);
+	flow_table_flush(all.table, FLOW_END_FORCED);
+	flow_table_flush(some.table, FLOW_END_FORCED);
+	kept_check_ledger(&some, PACKETS);
+	for (size_t i = 0; i < all.count; i++)
+		if (flow_sampling_takes(some.table, &all.records[i].tuple))
+			all.records[count++] = all.records[i];
+	all.count = count;
+	for (size_t i = 0; i < some.count; i++) {
+		struct flow_sampling *sampling = &some.records[i].sampling;
+
+		assert_int_equal(sampling->present, FLOW_SAMPLED_FLOWS);
+		assert_int_equal(sampling->flow_population, 8);
+		memset(sampling, 0, sizeof *sampling);
+		fragments += some.records[i].fragments[0];
+	}
+	assert_int_equal(some.count, all.count);
+	numbers_forget(&all);
+	numbers_forget(&some);
+	assert_memory_equal(all.records, some.records,
+			    all.count * sizeof *all.records);
+	assert_true(some.count > 2000 && fragments > 200);
+	kept_close(&all);
+	kept_close(&some);
+	free(packets);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -419,6 +465,7 @@ int main(void)
 			gives_the_same_bytes_in_any_batches_by_any_code),
 		cmocka_unit_test(ends_flows_alike_whenever_they_are_swept),
 		cmocka_unit_test(gives_the_records_of_one_table_in_several),
+		cmocka_unit_test(keeps_flows_whole_when_it_samples_them),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
