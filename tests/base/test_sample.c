@@ -7,6 +7,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/err.h"
 #include "base/sample.h"
 
 static const struct sample_seed seed = {{11, 12}};
