@@ -72,7 +72,7 @@ struct meter_options {
 	int64_t idle_ns;
 	int64_t active_ns;
 	int64_t phase_idle_ns[FLOW_PHASE_COUNT];
-	int64_t phase_active_ns[FLOW_PHASE_COUNT];
+	int64_t phase_active_ns[FLOW_PHASE_COUNT]; /* TCP, UDP, OTHER */
 	bool tcp_metrics;
 	int64_t sample_packets; /* 1: all */
 	int64_t sample_mode;    /* index into the option's words */

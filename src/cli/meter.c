@@ -226,16 +226,18 @@ int meter_options_check(const struct meter_options *options)
 	return -1;
 }
 
-/* The seventh phase has no option: ICMP is cut as other protocols are. */
+/* ICMP has no active timeout of its own: it is one of the others. */
 static void timeouts_give(const struct meter_options *options,
 			  struct flow_options *flow)
 {
-	for (unsigned i = 0; i < FLOW_PHASE_COUNT; i++) {
+	const int64_t *active_ns = options->phase_active_ns;
+
+	for (unsigned i = 0; i < FLOW_PHASE_COUNT; i++)
 		flow->phase_idle_ns[i] = options->phase_idle_ns[i];
-		flow->phase_active_ns[i] = options->phase_active_ns[i];
-	}
-	flow->phase_active_ns[FLOW_PHASE_ICMP] =
-		options->phase_active_ns[FLOW_PHASE_OTHER];
+	flow->phase_active_ns[FLOW_PHASE_TCP] = active_ns[FLOW_PHASE_TCP];
+	flow->phase_active_ns[FLOW_PHASE_UDP] = active_ns[FLOW_PHASE_UDP];
+	flow->phase_active_ns[FLOW_PHASE_ICMP] = active_ns[FLOW_PHASE_OTHER];
+	flow->phase_active_ns[FLOW_PHASE_OTHER] = active_ns[FLOW_PHASE_OTHER];
 }
 
 struct engine_options meter_engine_options(const struct meter_options *options)
