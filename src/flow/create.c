@@ -220,9 +220,8 @@ static int64_t phase_idle_ns(const struct flow_options *options,
 		return given_ns[phase];
 	switch (phase) {
 	case FLOW_PHASE_OPENING:
-		return at_most_ns(FLOW_OPENING_S_PRESET, tcp_ns);
 	case FLOW_PHASE_CLOSING:
-		return at_most_ns(FLOW_CLOSING_S_PRESET, tcp_ns);
+		return at_most_ns(FLOW_HALF_S_PRESET, tcp_ns);
 	case FLOW_PHASE_CLOSED:
 		return at_most_ns(FLOW_CLOSED_S_PRESET, tcp_ns);
 	default:

@@ -233,10 +233,9 @@ extern const size_t flow_counter_count;
 #define FLOW_ACTIVE_S_MAX    86400
 #define FLOW_ACTIVE_S_PRESET 1800
 /* Of one phase; presets hold if they are less than the idle timeout. */
-#define FLOW_PHASE_S_MIN      1
-#define FLOW_OPENING_S_PRESET 120
-#define FLOW_CLOSING_S_PRESET 120
-#define FLOW_CLOSED_S_PRESET  5
+#define FLOW_PHASE_S_MIN     1
+#define FLOW_HALF_S_PRESET   120 /* opening, closing */
+#define FLOW_CLOSED_S_PRESET 5
 
 struct flow_options {
 	uint32_t flow_count;  /* live flows at most, FLOW_COUNT_MIN..MAX */

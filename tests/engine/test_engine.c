@@ -24,9 +24,13 @@ static void sink_take(void *context, const struct flow_record *record)
 		sink->updates++;
 		return;
 	}
-	sink->records = realloc(sink->records,
-				(sink->count + 1) * sizeof *sink->records);
-	assert_non_null(sink->records);
+	if ((sink->count & (sink->count - 1)) == 0) { /* it is full */
+		size_t room = sink->count ? 2 * sink->count : 1;
+
+		sink->records =
+			realloc(sink->records, room * sizeof *sink->records);
+		assert_non_null(sink->records);
+	}
 	sink->records[sink->count++] = *record;
 }
 

@@ -22,9 +22,13 @@ static void sink_take(void *context, const struct flow_record *record)
 {
 	struct sink *sink = context;
 
-	sink->records = realloc(sink->records,
-				(sink->count + 1) * sizeof *sink->records);
-	assert_non_null(sink->records);
+	if ((sink->count & (sink->count - 1)) == 0) { /* it is full */
+		size_t room = sink->count ? 2 * sink->count : 1;
+
+		sink->records =
+			realloc(sink->records, room * sizeof *sink->records);
+		assert_non_null(sink->records);
+	}
 	sink->records[sink->count] = *record;
 	sink->records[sink->count].epoch = 0;
 	sink->records[sink->count++].seq = 0;
