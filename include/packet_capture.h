@@ -250,8 +250,33 @@ typedef struct {
 	 * must not call into the session. */
 	void (*on_end)(const flow_record_t *record, void *context);
 	void *context;
-	uint64_t reserved[8];
+	/* Idle timeouts of one kind of flow, 1 to 3600 s.  Default: as
+	 * idle_timeout_s; of TCP connections whose handshake is not done, or
+	 * that one side has ended, 120 s, of those that both have ended (or a
+	 * RST) 5 s, if that is less than idle_tcp_s. */
+	uint32_t idle_tcp_s, idle_tcp_opening_s, idle_tcp_closing_s,
+		idle_tcp_closed_s, idle_udp_s, idle_icmp_s, idle_other_s;
+	/* Active timeouts, 1 to 86400 s.  Default: as active_timeout_s. */
+	uint32_t active_tcp_s, active_udp_s, active_other_s;
+	/* Sampling: records and their sums are the sample's.  One packet in
+	 * sample_packets is metered, up to 16777216; capture_poll() has them
+	 * all.  0 and 1: every packet. */
+	uint32_t sample_packets;
+	uint32_t sample_mode; /* FLOW_SAMPLE_... */
+	uint32_t sample_size; /* with RANDOM: so many of sample_packets, 1 to
+				 16 and below it, default 1 */
+	/* One flow in so many is metered, whole; 0 and 1: every flow. */
+	uint32_t sample_flows;
+	uint64_t reserved[1];
 } flow_config_t;
+
+/* Which packets are taken (RFC 5475): n of each sample_packets at random,
+ * every sample_packets-th, or each with the probability 1/sample_packets. */
+enum {
+	FLOW_SAMPLE_RANDOM = 0,
+	FLOW_SAMPLE_COUNT = 1,
+	FLOW_SAMPLE_PROBABILITY = 2
+};
 
 /* Turns metering on, before capture_start().  'config' may be NULL.  Returns
  * 0, CAPTURE_ESTATE, CAPTURE_ERANGE or -ENOMEM. */
@@ -280,7 +305,9 @@ CAPTURE_API void capture_flow_release_all(flow_record_t **records, int count);
 /* Since capture_start().  For interfaces: what the kernel handed over is
  * packets_received + packets_dropped.  Once stopped:
  *     packets_received = packets_decoded + packets_undecoded
+ *                      + packets_not_selected
  *     packets_decoded = packets_metered + packets_refused
+ *                     + packets_of_other_flows
  *     flows_created = flows_live + flows_ended */
 typedef struct {
 	uint64_t packets_received;
@@ -295,9 +322,11 @@ typedef struct {
 	uint64_t packets_metered;
 	uint64_t packets_refused; /* no room in the flow table */
 	uint64_t flows_created, flows_live, flows_ended;
-	uint64_t flows_evicted;   /* of the ended: from a full table */
-	uint64_t flows_forgotten; /* ended records no longer kept */
-	uint64_t reserved[8];
+	uint64_t flows_evicted;          /* of the ended: from a full table */
+	uint64_t flows_forgotten;        /* ended records no longer kept */
+	uint64_t packets_not_selected;   /* left out by sample_packets */
+	uint64_t packets_of_other_flows; /* left out by sample_flows */
+	uint64_t reserved[6];
 } capture_stats_t;
 
 /* At most 100 ms old while capturing, exact after capture_stop(). */

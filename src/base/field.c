@@ -2,10 +2,14 @@
  *
  * Every type but words and texts has a short longest form (FIELD_SIZE_MAX),
  * which is written straight into the caller's buffer where it fits for sure
- * and by way of a small copy where it may not.  Nothing here goes through
- * printf: a writer of JSON lines spends its time in this file. */
+ * and by way of a small copy where it may not.  Nothing here but a rare
+ * double goes through printf: a writer of JSON lines spends its time in this
+ * file. */
 #include "base/field.h"
 
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/cursor.h"
@@ -61,6 +65,19 @@ static char *put_hex64(char *at, uint64_t value)
 	for (int shift = 60; shift >= 0; shift -= 4)
 		*at++ = hex_digits[value >> shift & 15];
 	return at;
+}
+
+/* The shortest decimal that reads as the same double. */
+static char *put_f64(char *at, double value)
+{
+	int length = 0;
+
+	for (int digits = 15; digits <= 17; digits++) {
+		length = snprintf(at, FIELD_SIZE_MAX, "%.*g", digits, value);
+		if (strtod(at, NULL) == value)
+			break;
+	}
+	return at + length;
 }
 
 static char *put_ip4(char *at, const uint8_t *address)
@@ -161,7 +178,14 @@ static uint8_t field_ip_version(const struct field_row *row, const void *record)
 static inline bool field_absent(const struct field_row *row, const void *record)
 {
 	uint32_t bits;
+	double value;
 
+	if (row->type == FIELD_F64) {
+		memcpy(&value, (const uint8_t *)record + row->offset,
+		       sizeof value);
+		if (!isfinite(value))
+			return true;
+	}
 	if (!row->present_mask)
 		return false;
 	memcpy(&bits, (const uint8_t *)record + row->present, sizeof bits);
@@ -213,6 +237,7 @@ bool field_integer(const struct field_row *row, const void *record,
 	case FIELD_TIME:
 		value = (uint64_t)((const struct wall *)at)->ns;
 		break;
+	case FIELD_F64:
 	case FIELD_HEX64:
 	case FIELD_ADDRESS:
 	case FIELD_WORD:
@@ -239,9 +264,14 @@ static char *put_value(const struct field_row *row, const void *record,
 {
 	int64_t value = 0;
 	uint64_t bits;
+	double real;
 
 	if (field_absent(row, record))
 		return at;
+	if (row->type == FIELD_F64) {
+		memcpy(&real, field_at(row, record), sizeof real);
+		return put_f64(at, real);
+	}
 	if (row->type == FIELD_ADDRESS) {
 		const uint8_t *address = field_at(row, record);
 		uint8_t version = field_ip_version(row, record);

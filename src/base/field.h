@@ -19,6 +19,7 @@ enum field_type {
 	FIELD_U32,
 	FIELD_U64,
 	FIELD_I64,
+	FIELD_F64,     /* double; what is not finite is null */
 	FIELD_HEX64,   /* uint64_t shown as 16 hexadecimal digits */
 	FIELD_BOOL,    /* bool */
 	FIELD_TIME,    /* struct wall: integer nanoseconds since 1970 */
@@ -69,8 +70,8 @@ size_t field_json(const struct field_row *row, const void *record, char *buffer,
  * FIELD_TEXT and present_mask). */
 bool field_present(const struct field_row *row, const void *record);
 
-/* The field as the 64 bits that SQLite's INTEGER takes; TEXT-like types give
- * false (ADDRESS, WORD, TEXT, HEX64), as does a field that is null. */
+/* The field as the 64 bits that SQLite's INTEGER takes; TEXT-like types and
+ * F64 give false (ADDRESS, WORD, TEXT, HEX64), as does a field that is null. */
 bool field_integer(const struct field_row *row, const void *record,
 		   int64_t *ret_value);
 

@@ -71,15 +71,29 @@ struct meter_options {
 	int64_t flow_count;
 	int64_t idle_ns;
 	int64_t active_ns;
+	int64_t phase_idle_ns[FLOW_PHASE_COUNT];
+	int64_t phase_active_ns[FLOW_PHASE_COUNT]; /* TCP, UDP, OTHER */
 	bool tcp_metrics;
+	int64_t sample_packets; /* 1: all */
+	int64_t sample_mode;    /* index into the option's words */
+	int64_t sample_size;
+	int64_t sample_flows; /* 1: all */
+	int64_t sample_seed;
 };
 
-extern const struct option_row capture_rows[], flow_rows[];
+extern const struct option_row capture_rows[], flow_rows[], timeout_rows[],
+	sample_rows[];
 #define CAPTURE_ROWS_COUNT 7
 #define FLOW_ROWS_COUNT    4
+#define TIMEOUT_ROWS_COUNT 10
+#define SAMPLE_ROWS_COUNT  5
 
 /* The engine's options from ours; borrows every text. */
 struct engine_options meter_engine_options(const struct meter_options *options);
+
+/* Refuses options that contradict each other, by name.  Returns -1 to go on,
+ * or the exit code: it is told. */
+int meter_options_check(const struct meter_options *options);
 
 /* SIGINT, SIGTERM and SIGHUP end the engine; a second one ends the process.
  * What is written to a closed pipe is an error code and no signal. */

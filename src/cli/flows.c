@@ -77,6 +77,10 @@ static const struct option_group flows_groups[] = {
 	 offsetof(struct flows_options, meter)},
 	{"Flows", flow_rows, FLOW_ROWS_COUNT,
 	 offsetof(struct flows_options, meter)},
+	{"Timeouts", timeout_rows, TIMEOUT_ROWS_COUNT,
+	 offsetof(struct flows_options, meter)},
+	{"Sampling", sample_rows, SAMPLE_ROWS_COUNT,
+	 offsetof(struct flows_options, meter)},
 	{"Others", common_rows, COMMON_ROWS_COUNT,
 	 offsetof(struct flows_options, common)},
 };
@@ -98,6 +102,8 @@ struct flows {
 	bool live;
 	struct engine *engine;
 	struct export_text *text;
+	struct field_row *rows;
+	struct field_table fields;
 	struct progress progress;
 	struct mono started;
 	bool on_terminal; /* standard output is one */
@@ -145,10 +151,21 @@ static const char *live_backend(const char *asked, const char *target)
 }
 
 /* Keys that would be null in every record are left out. */
-static const struct field_table *flows_fields(const struct flows *flows)
+static int flows_fields(const struct flows_options *options,
+			struct flows *flows)
 {
-	return flows->options->meter.tcp_metrics ? &flow_fields
-						 : &flow_fields_plain;
+	bool sampled = options->meter.sample_packets > 1 ||
+		       options->meter.sample_flows > 1;
+
+	flows->rows = calloc(flow_fields.count, sizeof *flows->rows);
+	if (!flows->rows)
+		return -ENOMEM;
+	flows->fields.rows = flows->rows;
+	flows->fields.count = flow_fields_choose(
+		(options->meter.tcp_metrics ? FLOW_FIELDS_TCP : 0) |
+			(sampled ? FLOW_FIELDS_SAMPLING : 0),
+		flows->rows);
+	return 0;
 }
 
 static int flows_open(struct flows *flows, const char *const *targets,
@@ -175,14 +192,18 @@ static int flows_open(struct flows *flows, const char *const *targets,
 	rc = engine_create(&options, &flows->engine, &fault);
 	if (rc < 0)
 		return usage_fail("%s", fault.text);
-	rc = export_text_open((enum export_format)flows->options->format,
-			      stdout, flows_fields(flows), flows_columns,
-			      output_width(), &flows->text);
+	rc = flows_fields(flows->options, flows);
+	if (rc == 0)
+		rc = export_text_open(
+			(enum export_format)flows->options->format, stdout,
+			&flows->fields, flows_columns, output_width(),
+			&flows->text);
 	if (rc == 0)
 		rc = engine_start(flows->engine);
 	if (rc == 0)
 		return EXIT_DONE;
 	export_text_close(flows->text);
+	free(flows->rows);
 	engine_destroy(flows->engine);
 	return usage_fail("%s", err_sentence(rc));
 }
@@ -261,6 +282,7 @@ static int flows_close(struct flows *flows)
 		ledger_print(&ledger, NULL, stderr);
 	signals_release();
 	engine_destroy(flows->engine);
+	free(flows->rows);
 	return exit_code;
 }
 
@@ -320,6 +342,8 @@ static int flows_main(const struct verb *verb, int argc, char **argv)
 		return usage_fail("%s", err_sentence(-ENOMEM));
 	}
 	rc = verb_line_parse(verb, argc, argv, &options, &line);
+	if (rc < 0)
+		rc = meter_options_check(&options.meter);
 	if (rc < 0)
 		rc = flows_run(&options, &line);
 	options_fini(verb->options, &options);

@@ -114,11 +114,136 @@ const struct option_row flow_rows[FLOW_ROWS_COUNT] = {
 	 .help = "retransmissions, handshake times, windows and the like"},
 };
 
+/* Of one phase; 0 is what the note says. */
+#define TIMEOUT(row, member, phase, unit, note, line)                         \
+	{                                                                     \
+		.name = (row), .type = OPTION_DURATION, .zero = true,         \
+		.offset = offsetof(struct meter_options, member[phase]),      \
+		.min = FLOW_##unit##_S_MIN * NS_PER_S,                        \
+		.max = FLOW_##unit##_S_MAX * NS_PER_S, .preset_note = (note), \
+		.help = (line)                                                \
+	}
+#define FLOW_PHASE_S_MAX FLOW_IDLE_S_MAX
+#define IDLE(row, phase, note, line) \
+	TIMEOUT(row, phase_idle_ns, phase, PHASE, note, line)
+#define ACTIVE(row, phase, line) \
+	TIMEOUT(row, phase_active_ns, phase, ACTIVE, "active-timeout", line)
+
+const struct option_row timeout_rows[TIMEOUT_ROWS_COUNT] = {
+	IDLE("idle-tcp", FLOW_PHASE_TCP, "idle-timeout",
+	     "a TCP connection without packets ends after this long"),
+	IDLE("idle-tcp-opening", FLOW_PHASE_OPENING, "2m, or idle-tcp if less",
+	     "one whose handshake is not done"),
+	IDLE("idle-tcp-closing", FLOW_PHASE_CLOSING, "2m, or idle-tcp if less",
+	     "one that a FIN has ended from one side"),
+	IDLE("idle-tcp-closed", FLOW_PHASE_CLOSED, "5s, or idle-tcp if less",
+	     "one that both FINs have ended, or a RST"),
+	IDLE("idle-udp", FLOW_PHASE_UDP, "idle-timeout", "a UDP flow"),
+	IDLE("idle-icmp", FLOW_PHASE_ICMP, "idle-timeout",
+	     "an ICMP or ICMPv6 flow"),
+	IDLE("idle-other", FLOW_PHASE_OTHER, "idle-timeout",
+	     "a flow of any other protocol"),
+	ACTIVE("active-tcp", FLOW_PHASE_TCP,
+	       "a longer TCP flow is written in parts this long"),
+	ACTIVE("active-udp", FLOW_PHASE_UDP, "a longer UDP flow"),
+	ACTIVE("active-other", FLOW_PHASE_OTHER,
+	       "a longer flow of any other protocol"),
+};
+
+static const char *const sample_words[] = {"random", "count", "probability",
+					   NULL};
+static const enum sample_mode sample_modes[] = {SAMPLE_RANDOM, SAMPLE_COUNT,
+						SAMPLE_PROBABILITY};
+
+const struct option_row sample_rows[SAMPLE_ROWS_COUNT] = {
+	{.name = "sample-packets",
+	 .type = OPTION_COUNT,
+	 .offset = offsetof(struct meter_options, sample_packets),
+	 .preset = 1,
+	 .min = 1,
+	 .max = SAMPLE_POPULATION_MAX,
+	 .placeholder = "N",
+	 .help = "meter one frame in N; sums are the sample's"},
+	{.name = "sample-mode",
+	 .type = OPTION_WORD,
+	 .offset = offsetof(struct meter_options, sample_mode),
+	 .words = sample_words,
+	 .placeholder = "MODE",
+	 .help = "any of each N, every N-th, or each with probability 1/N"},
+	{.name = "sample-size",
+	 .type = OPTION_COUNT,
+	 .offset = offsetof(struct meter_options, sample_size),
+	 .preset = 1,
+	 .min = 1,
+	 .max = SAMPLE_SIZE_MAX,
+	 .placeholder = "COUNT",
+	 .help = "frames metered of each N, in mode random"},
+	{.name = "sample-flows",
+	 .type = OPTION_COUNT,
+	 .offset = offsetof(struct meter_options, sample_flows),
+	 .preset = 1,
+	 .min = 1,
+	 .max = SAMPLE_POPULATION_MAX,
+	 .placeholder = "N",
+	 .help = "meter one flow in N, whole, chosen by a hash"},
+	{.name = "sample-seed",
+	 .type = OPTION_COUNT,
+	 .zero = true,
+	 .offset = offsetof(struct meter_options, sample_seed),
+	 .min = 1,
+	 .max = INT64_MAX,
+	 .preset_note = "one for all files, another for each live start",
+	 .placeholder = "NUMBER",
+	 .help = "what is drawn depends on it; probes with one choose alike"},
+};
+
+static struct sample_options sample_options(const struct meter_options *options)
+{
+	struct sample_options sample = {.size = (uint32_t)options->sample_size};
+
+	if (options->sample_packets < 2)
+		return sample;
+	sample.mode = sample_modes[options->sample_mode];
+	sample.population = (uint32_t)options->sample_packets;
+	return sample;
+}
+
+int meter_options_check(const struct meter_options *options)
+{
+	struct engine_options engine = meter_engine_options(options);
+	struct fault fault;
+
+	if (engine_sampling_check(&engine, &fault) < 0)
+		return usage_fail("%s", fault.text);
+	if (options->sample_mode != 0 && options->sample_packets < 2)
+		return usage_fail("sample-mode: %s of how many? it goes with "
+				  "sample-packets",
+				  sample_words[options->sample_mode]);
+	if (options->sample_seed != 0 && options->sample_packets < 2 &&
+	    options->sample_flows < 2)
+		return usage_fail("sample-seed: goes with sample-packets or "
+				  "sample-flows");
+	return -1;
+}
+
+/* ICMP has no active timeout of its own: it is one of the others. */
+static void timeouts_give(const struct meter_options *options,
+			  struct flow_options *flow)
+{
+	const int64_t *active_ns = options->phase_active_ns;
+
+	for (unsigned i = 0; i < FLOW_PHASE_COUNT; i++)
+		flow->phase_idle_ns[i] = options->phase_idle_ns[i];
+	flow->phase_active_ns[FLOW_PHASE_TCP] = active_ns[FLOW_PHASE_TCP];
+	flow->phase_active_ns[FLOW_PHASE_UDP] = active_ns[FLOW_PHASE_UDP];
+	flow->phase_active_ns[FLOW_PHASE_ICMP] = active_ns[FLOW_PHASE_OTHER];
+	flow->phase_active_ns[FLOW_PHASE_OTHER] = active_ns[FLOW_PHASE_OTHER];
+}
+
 struct engine_options meter_engine_options(const struct meter_options *options)
 {
 	bool automatic = strcmp(options->backend, "auto") == 0;
-
-	return (struct engine_options){
+	struct engine_options engine = {
 		.backend = automatic ? NULL : options->backend,
 		.ring_size = (uint64_t)options->ring_size,
 		.snap_size = (uint32_t)options->snap_size,
@@ -131,8 +256,14 @@ struct engine_options meter_engine_options(const struct meter_options *options)
 		.flow = {.flow_count = (uint32_t)options->flow_count,
 			 .idle_ns = options->idle_ns,
 			 .active_ns = options->active_ns,
-			 .tcp_metrics = options->tcp_metrics},
+			 .tcp_metrics = options->tcp_metrics,
+			 .sample_flows = (uint32_t)options->sample_flows},
+		.sample = sample_options(options),
+		.sample_seed = (uint64_t)options->sample_seed,
 	};
+
+	timeouts_give(options, &engine.flow);
+	return engine;
 }
 
 static struct engine *volatile caught_engine;

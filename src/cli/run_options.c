@@ -99,6 +99,10 @@ static const struct option_group run_groups[] = {
 	 offsetof(struct run_options, meter)},
 	{"Flows", flow_rows, FLOW_ROWS_COUNT,
 	 offsetof(struct run_options, meter)},
+	{"Timeouts", timeout_rows, TIMEOUT_ROWS_COUNT,
+	 offsetof(struct run_options, meter)},
+	{"Sampling", sample_rows, SAMPLE_ROWS_COUNT,
+	 offsetof(struct run_options, meter)},
 	{"Others", common_rows, COMMON_ROWS_COUNT,
 	 offsetof(struct run_options, common)},
 };
@@ -157,6 +161,10 @@ static int config_apply(const struct verb *verb, int argc, char **argv,
 	char *named = options->config; /* 'path' may lie in it */
 	int rc = -1;
 
+	if (!path)
+		rc = meter_options_check(&options->meter);
+	if (rc >= 0)
+		return rc;
 	if (!path && check)
 		printf("no %s: every key has its default\n", RUN_CONFIG_PRESET);
 	if (!path)
@@ -169,6 +177,8 @@ static int config_apply(const struct verb *verb, int argc, char **argv,
 		rc = config_read(path, options);
 	if (rc < 0)
 		rc = line_again(verb, argc, argv, options);
+	if (rc < 0)
+		rc = meter_options_check(&options->meter);
 	if (rc < 0 && check) {
 		printf("%s: ok\n", path);
 		rc = EXIT_DONE;

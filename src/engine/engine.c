@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/random.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -83,10 +84,12 @@ static int targets_copy(struct engine *engine)
 
 int64_t engine_step_ns(const struct engine *engine)
 {
-	int64_t idle_ns = engine->options.flow.idle_ns;
+	struct flow_options flow = engine->options.flow;
+	int64_t idle_ns;
 
-	if (idle_ns == 0)
-		idle_ns = FLOW_IDLE_S_PRESET * NS_PER_S;
+	if (flow.idle_ns == 0)
+		flow.idle_ns = FLOW_IDLE_S_PRESET * NS_PER_S;
+	idle_ns = flow_options_idle_ns(&flow);
 	return idle_ns > STEP_NS ? idle_ns : STEP_NS;
 }
 
@@ -154,12 +157,29 @@ static int workers_make(struct engine *engine)
 	return rc;
 }
 
+/* The second word keeps a seed that somebody chose apart from another's
+ * count. */
+static int seed_make(struct engine *engine, bool live)
+{
+	struct sample_seed *seed = &engine->sample_seed;
+
+	seed->words[0] = engine->options.sample_seed;
+	seed->words[1] = UINT64_C(0x736f6e6465);
+	if (!live || seed->words[0] != 0)
+		return 0;
+	if (getrandom(seed, sizeof *seed, 0) != (ssize_t)sizeof *seed)
+		return -EIO;
+	return 0;
+}
+
 static int engine_init(struct engine *engine, struct fault *ret_fault)
 {
 	bool live = targets_live(&engine->options);
 	uint16_t workers = engine->options.workers;
 	int rc = targets_copy(engine);
 
+	if (rc == 0)
+		rc = seed_make(engine, live);
 	if (rc < 0)
 		return rc;
 	engine->worker_count = workers ? workers : 1;
@@ -201,6 +221,21 @@ static int interfaces_check(const struct engine_options *options,
 	return 0;
 }
 
+int engine_sampling_check(const struct engine_options *options,
+			  struct fault *ret_fault)
+{
+	int rc = sample_check(&options->sample, ret_fault);
+
+	if (rc < 0)
+		return rc;
+	if (options->flow.tcp_metrics && options->sample.mode != SAMPLE_ALL)
+		return fault_set(ret_fault, -EINVAL,
+				 "tcp-metrics: needs every packet of a "
+				 "connection, and sample-packets leaves some "
+				 "out; sample-flows keeps connections whole");
+	return 0;
+}
+
 static int options_check(const struct engine_options *options,
 			 struct fault *ret_fault)
 {
@@ -220,9 +255,13 @@ static int options_check(const struct engine_options *options,
 		return fault_set(ret_fault, -EINVAL,
 				 "%u workers are more than the limit of %d",
 				 options->workers, ENGINE_WORKERS_MAX);
-	if (targets_live(options))
-		return interfaces_check(options, ret_fault);
-	return 0;
+	if (targets_live(options)) {
+		int rc = interfaces_check(options, ret_fault);
+
+		if (rc < 0)
+			return rc;
+	}
+	return engine_sampling_check(options, ret_fault);
 }
 
 int engine_create(const struct engine_options *options,
@@ -265,6 +304,14 @@ int engine_meter(struct engine *engine, const struct flow_options *flow)
 	return 0;
 }
 
+int engine_sample(struct engine *engine, const struct sample_options *sample)
+{
+	if (engine->started)
+		return ERR_STATE;
+	engine->options.sample = *sample;
+	return 0;
+}
+
 static int tables_make(struct engine *engine)
 {
 	int rc = 0;
@@ -283,6 +330,8 @@ int engine_start(struct engine *engine)
 	if (engine->started || rc < 0)
 		return engine->started ? ERR_STATE : rc;
 	engine->started = true;
+	for (size_t i = 0; i < engine->feed_count; i++)
+		feed_sample(&engine->feeds[i]);
 	for (size_t i = 0; i < engine->worker_count && rc == 0; i++) {
 		struct worker *worker = &engine->workers[i];
 

@@ -23,6 +23,7 @@
 
 #include "base/counter.h"
 #include "base/err.h"
+#include "base/sample.h"
 #include "capture/capture.h"
 #include "flow/flow.h"
 
@@ -42,10 +43,18 @@ struct engine_options {
 	const char *filter;
 	enum capture_stamp stamp;
 	uint16_t workers;         /* 0: 1 */
-	struct flow_options flow; /* emit, context, epoch, secret: ours */
-	bool meter;               /* decode and meter; else only deliver */
-	bool deliver;             /* frames to engine_poll() */
-	bool flush;               /* at the end, emit the flows still live */
+	struct flow_options flow; /* emit, context, epoch, secret, sampled and
+				     sample_seed: ours */
+	/* Which frames are decoded and metered; engine_poll() has them all.
+	 * Each capture's frames are a stream by themselves. */
+	struct sample_options sample;
+	/* What is drawn, of frames and of flows, depends on this: 0 is one
+	 * number for files, so that they meter the same each time, and one
+	 * that nobody knows for interfaces. */
+	uint64_t sample_seed;
+	bool meter;   /* decode and meter; else only deliver */
+	bool deliver; /* frames to engine_poll() */
+	bool flush;   /* at the end, emit the flows still live */
 	/* Called from engine_collect(): a record that ended, or (end_reason
 	 * NONE) a live flow that was asked for by engine_update().  Borrowed
 	 * during the call. */
@@ -56,6 +65,8 @@ struct engine_options {
 /* Where frames end between the capture and the flow table.  X as ever. */
 #define ENGINE_COUNTERS(X)                                            \
 	X(frames, "frames", "taken from the captures")                \
+	X(selected, "frames", "given to the decoder")                 \
+	X(not_selected, "frames", "left out by packet sampling")      \
 	X(decoded, "frames", "decoded to a packet")                   \
 	X(records, "records", "handed to the sinks")                  \
 	X(records_lost, "records",                                    \
@@ -88,9 +99,17 @@ struct engine_ledger {
 int engine_create(const struct engine_options *options,
 		  struct engine **ret_engine, struct fault *ret_fault);
 
+/* Whether what is sampled goes together: frames, flows and what flows tell.
+ * As sample_check(); engine_create() asks as well. */
+int engine_sampling_check(const struct engine_options *options,
+			  struct fault *ret_fault);
+
 /* Replaces options.flow and sets options.meter, before engine_start().
  * Returns 0 or ERR_STATE. */
 int engine_meter(struct engine *engine, const struct flow_options *flow);
+
+/* The same for options.sample; these pass sample_check(). */
+int engine_sample(struct engine *engine, const struct sample_options *sample);
 
 /* This session's start, ns since 1970: the epoch of the first worker's
  * records; the n-th worker's (from 0) is n more. */

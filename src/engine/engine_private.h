@@ -45,7 +45,9 @@ struct source {
 	struct capture *capture; /* NULL: not open (yet, or any more) */
 	bool live;
 	bool ended;
-	uint32_t lent;     /* frames of it that engine_poll()'s caller holds */
+	uint32_t lent;  /* frames of it that engine_poll()'s caller holds */
+	uint64_t taken; /* frames: the next one's ordinal */
+	struct sampler sampler;
 	uint16_t *numbers; /* by the capture's own index; 0xffff: ask */
 	uint32_t number_count;
 };
@@ -144,6 +146,7 @@ struct engine {
 	size_t worker_count;
 	struct reader *reader; /* files with several workers, else NULL */
 	uint64_t epoch;        /* this start, ns; worker i adds i */
+	struct sample_seed sample_seed;
 	bool started;
 	atomic_bool stop;
 
@@ -187,7 +190,10 @@ void feed_close(struct feed *feed);
 void feed_source_close(struct feed *feed, struct source *source);
 uint16_t feed_interface(struct feed *feed, struct source *source,
 			uint16_t index);
-/* Decodes 'count' frames; returns how many packets, in order. */
+/* Before the first frame: has options.sample apply to each source. */
+void feed_sample(struct feed *feed);
+/* Decodes those of 'count' frames, at most BATCH, that sampling takes; returns
+ * how many packets, in order. */
 size_t feed_decode(struct feed *feed, struct source *source,
 		   const struct frame *frames, int count,
 		   struct packet *ret_packets);

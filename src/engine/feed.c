@@ -255,9 +255,32 @@ void feed_wait(struct feed *feed, int wake_fd, int timeout_ms)
 		(void)!read(wake_fd, &drained, sizeof drained);
 }
 
-size_t feed_decode(struct feed *feed, struct source *source,
-		   const struct frame *frames, int count,
-		   struct packet *ret_packets)
+void feed_sample(struct feed *feed)
+{
+	const struct engine *engine = feed->engine;
+
+	for (size_t i = 0; i < feed->source_count; i++)
+		sampler_init(&feed->sources[i].sampler, &engine->options.sample,
+			     &engine->sample_seed,
+			     (uint64_t)feed->index << 32 | i);
+}
+
+/* Copies the frames that sampling takes; returns how many. */
+static int frames_select(struct source *source, const struct frame *frames,
+			 int count, struct frame *ret_frames)
+{
+	int taken = 0;
+
+	for (int i = 0; i < count; i++) {
+		if (sampler_takes(&source->sampler, source->taken++))
+			ret_frames[taken++] = frames[i];
+	}
+	return taken;
+}
+
+static size_t frames_decode(struct feed *feed, struct source *source,
+			    const struct frame *frames, int count,
+			    struct packet *ret_packets)
 {
 	size_t decoded = 0;
 
@@ -279,8 +302,23 @@ size_t feed_decode(struct feed *feed, struct source *source,
 		feed->counts.verdicts[verdict]++;
 		decoded += verdict == VERDICT_OK;
 	}
+	feed->counts.engine.selected += (uint64_t)count;
 	feed->counts.engine.decoded += decoded;
 	return decoded;
+}
+
+size_t feed_decode(struct feed *feed, struct source *source,
+		   const struct frame *frames, int count,
+		   struct packet *ret_packets)
+{
+	struct frame chosen[BATCH];
+	int taken;
+
+	if (source->sampler.mode == SAMPLE_ALL)
+		return frames_decode(feed, source, frames, count, ret_packets);
+	taken = frames_select(source, frames, count, chosen);
+	feed->counts.engine.not_selected += (uint64_t)(count - taken);
+	return frames_decode(feed, source, chosen, taken, ret_packets);
 }
 
 static bool set_back(const struct feed *feed, const struct packet *packet)

@@ -42,11 +42,34 @@ static void time_deal(struct engine *engine, struct wall now, bool rewind)
 		deal(&engine->workers[i], &time);
 }
 
+/* Deals packets of one timeline, after 'now'.  A worker that gets a late one
+ * may not have had the packet it is later than: it is told the time first,
+ * else a flow whose timeout has passed would go on. */
+static void part_deal(struct engine *engine, struct packet *packets,
+		      size_t count, struct wall now)
+{
+	uint16_t workers = (uint16_t)engine->worker_count;
+
+	for (size_t i = 0; i < count; i++) {
+		struct worker *worker = &engine->workers[tuple_shard(
+			&packets[i].tuple, workers)];
+
+		if (wall_before(packets[i].at, now)) {
+			struct packet time = {.at = now};
+
+			deal(worker, &time);
+		}
+		packets[i].bytes = NULL; /* given back already */
+		deal(worker, &packets[i]);
+		if (wall_before(now, packets[i].at))
+			now = packets[i].at;
+	}
+}
+
 static void packets_deal(struct reader *reader, struct packet *packets,
 			 size_t count)
 {
 	struct engine *engine = reader->engine;
-	uint16_t workers = (uint16_t)engine->worker_count;
 
 	while (count > 0) {
 		struct wall before = reader->feed->newest;
@@ -56,12 +79,8 @@ static void packets_deal(struct reader *reader, struct packet *packets,
 
 		if (rewind)
 			time_deal(engine, before, true);
-		for (size_t i = 0; i < part; i++) {
-			packets[i].bytes = NULL; /* given back already */
-			deal(&engine->workers[tuple_shard(&packets[i].tuple,
-							  workers)],
-			     &packets[i]);
-		}
+		part_deal(engine, packets, part,
+			  rewind ? packets[0].at : before);
 		packets += part;
 		count -= part;
 	}

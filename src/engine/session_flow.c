@@ -148,9 +148,88 @@ static int flow_options_of(const flow_config_t *config,
 	return 0;
 }
 
+static int seconds_set(const char *name, uint32_t value, uint32_t max,
+		       int64_t *ret_ns, struct fault *fault)
+{
+	if (value > max)
+		return fault_set(fault, ERR_OPTION_RANGE,
+				 "%s: %u is out of range: 1 to %u s", name,
+				 value, max);
+	*ret_ns = value * NS_PER_S;
+	return 0;
+}
+
+static int phases_of(const flow_config_t *config, struct flow_options *options,
+		     struct fault *fault)
+{
+	int64_t *idle = options->phase_idle_ns;
+	int64_t *active = options->phase_active_ns;
+	const struct {
+		const char *name;
+		uint32_t value, max;
+		int64_t *to;
+	} rows[] = {
+#define IDLE(member, phase) \
+	{#member, config->member, FLOW_IDLE_S_MAX, &idle[phase]}
+#define ACTIVE(member, phase)                                              \
+	{                                                                  \
+#member, config->member, FLOW_ACTIVE_S_MAX, &active[phase] \
+	}
+		IDLE(idle_tcp_s, FLOW_PHASE_TCP),
+		IDLE(idle_tcp_opening_s, FLOW_PHASE_OPENING),
+		IDLE(idle_tcp_closing_s, FLOW_PHASE_CLOSING),
+		IDLE(idle_tcp_closed_s, FLOW_PHASE_CLOSED),
+		IDLE(idle_udp_s, FLOW_PHASE_UDP),
+		IDLE(idle_icmp_s, FLOW_PHASE_ICMP),
+		IDLE(idle_other_s, FLOW_PHASE_OTHER),
+		ACTIVE(active_tcp_s, FLOW_PHASE_TCP),
+		ACTIVE(active_udp_s, FLOW_PHASE_UDP),
+		ACTIVE(active_other_s, FLOW_PHASE_ICMP),
+		ACTIVE(active_other_s, FLOW_PHASE_OTHER),
+#undef IDLE
+#undef ACTIVE
+	};
+
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		int rc = seconds_set(rows[i].name, rows[i].value, rows[i].max,
+				     rows[i].to, fault);
+
+		if (rc < 0)
+			return rc;
+	}
+	return 0;
+}
+
+static int sampling_of(const flow_config_t *config,
+		       struct flow_options *options,
+		       struct sample_options *sample, struct fault *fault)
+{
+	static const enum sample_mode modes[] = {
+		[FLOW_SAMPLE_RANDOM] = SAMPLE_RANDOM,
+		[FLOW_SAMPLE_COUNT] = SAMPLE_COUNT,
+		[FLOW_SAMPLE_PROBABILITY] = SAMPLE_PROBABILITY,
+	};
+
+	if (config->sample_mode > FLOW_SAMPLE_PROBABILITY)
+		return fault_set(fault, ERR_OPTION_RANGE,
+				 "sample_mode: %u is out of range: 0 to %d",
+				 config->sample_mode, FLOW_SAMPLE_PROBABILITY);
+	if (config->sample_flows > SAMPLE_POPULATION_MAX)
+		return fault_set(fault, ERR_OPTION_RANGE,
+				 "sample_flows: %u is out of range: 1 to %u",
+				 config->sample_flows, SAMPLE_POPULATION_MAX);
+	options->sample_flows = config->sample_flows;
+	sample->size = config->sample_size ? config->sample_size : 1;
+	sample->population = config->sample_packets;
+	if (config->sample_packets > 1)
+		sample->mode = modes[config->sample_mode];
+	return sample_check(sample, fault);
+}
+
 int capture_flow_enable(capture_session_t *session, const flow_config_t *config)
 {
 	struct flow_options options = {0};
+	struct sample_options sample = {0};
 	struct fault fault = {""};
 	flow_config_t presets = {0};
 	uint32_t size;
@@ -161,6 +240,10 @@ int capture_flow_enable(capture_session_t *session, const flow_config_t *config)
 	if (!config)
 		config = &presets;
 	rc = flow_options_of(config, &options, &fault);
+	if (rc == 0)
+		rc = phases_of(config, &options, &fault);
+	if (rc == 0)
+		rc = sampling_of(config, &options, &sample, &fault);
 	if (rc < 0)
 		return session_error(rc, fault.text);
 	size = config->history ? config->history : HISTORY_PRESET;
@@ -175,7 +258,8 @@ int capture_flow_enable(capture_session_t *session, const flow_config_t *config)
 	session->on_end = config->on_end;
 	session->on_end_context = config->context;
 	session->metering = true;
-	return engine_meter(session->engine, &options);
+	rc = engine_sample(session->engine, &sample);
+	return rc < 0 ? rc : engine_meter(session->engine, &options);
 }
 
 void session_flow_fini(capture_session_t *session)
@@ -416,6 +500,8 @@ int capture_get_stats(capture_session_t *session, capture_stats_t *stats)
 		.packets_polled = session->polled,
 		.poll_dropped = ledger.engine.delivery_dropped,
 		.packets_decoded = ledger.engine.decoded,
+		.packets_not_selected = ledger.engine.not_selected,
+		.packets_of_other_flows = flow->not_selected,
 		.packets_metered = flow->metered,
 		.packets_refused = flow->refused_full,
 		.flows_created = flow->created,
@@ -425,7 +511,7 @@ int capture_get_stats(capture_session_t *session, capture_stats_t *stats)
 	};
 	if (session->metering)
 		stats->packets_undecoded =
-			ledger.engine.frames - ledger.engine.decoded;
+			ledger.engine.selected - ledger.engine.decoded;
 	pthread_mutex_lock(&session->records_lock);
 	if (history->count > history->size)
 		stats->flows_forgotten = history->count - history->size;

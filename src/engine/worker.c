@@ -331,6 +331,8 @@ int worker_table_make(struct worker *worker)
 	if (options.active_ns == 0)
 		options.active_ns = FLOW_ACTIVE_S_PRESET * NS_PER_S;
 	options.epoch = worker->engine->epoch + worker->index;
+	options.sampled = worker->engine->options.sample;
+	options.sample_seed = worker->engine->sample_seed;
 	options.emit = record_emit;
 	options.context = worker;
 	if (getrandom(options.secret, sizeof options.secret, 0) !=

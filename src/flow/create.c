@@ -18,7 +18,6 @@
 
 #define HUGE_PAGE         (UINT64_C(2) << 20)
 #define PAGE              4096
-#define CLOSED_NS         (5 * NS_PER_S)
 #define OUTER_SIZE(count) ((count) * sizeof(struct flow_outer))
 
 /* Where each part lies in the one piece. */
@@ -79,6 +78,25 @@ size_t flow_table_size(uint32_t flow_count)
 	       layout_make(flow_count, false, false).size;
 }
 
+static bool phases_valid(const struct flow_options *options)
+{
+	for (unsigned i = 0; i < FLOW_PHASE_COUNT; i++) {
+		int64_t idle_ns = options->phase_idle_ns[i];
+		int64_t active_ns = options->phase_active_ns[i];
+
+		if (idle_ns != 0 && (idle_ns < FLOW_PHASE_S_MIN * NS_PER_S ||
+				     idle_ns > FLOW_IDLE_S_MAX * NS_PER_S))
+			return false;
+		if (active_ns != 0 &&
+		    (active_ns < FLOW_ACTIVE_S_MIN * NS_PER_S ||
+		     active_ns > FLOW_ACTIVE_S_MAX * NS_PER_S ||
+		     i == FLOW_PHASE_OPENING || i == FLOW_PHASE_CLOSING ||
+		     i == FLOW_PHASE_CLOSED))
+			return false;
+	}
+	return true;
+}
+
 static bool options_valid(const struct flow_options *options)
 {
 	return options->emit && options->flow_count >= FLOW_COUNT_MIN &&
@@ -87,8 +105,8 @@ static bool options_valid(const struct flow_options *options)
 	       options->idle_ns <= FLOW_IDLE_S_MAX * NS_PER_S &&
 	       options->active_ns >= FLOW_ACTIVE_S_MIN * NS_PER_S &&
 	       options->active_ns <= FLOW_ACTIVE_S_MAX * NS_PER_S &&
-	       options->closed_ns >= 0 &&
-	       options->closed_ns <= FLOW_IDLE_S_MAX * NS_PER_S;
+	       options->sample_flows <= SAMPLE_POPULATION_MAX &&
+	       phases_valid(options);
 }
 
 /* Pages now rather than at a packet; older kernels are asked page by page. */
@@ -185,19 +203,65 @@ static int secret_make(struct flow_table *table, const uint8_t secret[32])
 	return code == XXH_OK ? 0 : -EINVAL;
 }
 
+/* A phase's preset as far as an established connection may be idle. */
+static int64_t at_most_ns(int64_t preset_s, int64_t idle_ns)
+{
+	return preset_s * NS_PER_S < idle_ns ? preset_s * NS_PER_S : idle_ns;
+}
+
+static int64_t phase_idle_ns(const struct flow_options *options,
+			     enum flow_phase phase)
+{
+	const int64_t *given_ns = options->phase_idle_ns;
+	int64_t tcp_ns = given_ns[FLOW_PHASE_TCP] ? given_ns[FLOW_PHASE_TCP]
+						  : options->idle_ns;
+
+	if (given_ns[phase])
+		return given_ns[phase];
+	switch (phase) {
+	case FLOW_PHASE_OPENING:
+	case FLOW_PHASE_CLOSING:
+		return at_most_ns(FLOW_HALF_S_PRESET, tcp_ns);
+	case FLOW_PHASE_CLOSED:
+		return at_most_ns(FLOW_CLOSED_S_PRESET, tcp_ns);
+	default:
+		return options->idle_ns;
+	}
+}
+
+static int64_t phase_active_ns(const struct flow_options *options,
+			       enum flow_phase phase)
+{
+	if (phase == FLOW_PHASE_OPENING || phase == FLOW_PHASE_CLOSING ||
+	    phase == FLOW_PHASE_CLOSED)
+		phase = FLOW_PHASE_TCP;
+	return options->phase_active_ns[phase] ? options->phase_active_ns[phase]
+					       : options->active_ns;
+}
+
+int64_t flow_options_idle_ns(const struct flow_options *options)
+{
+	int64_t longest_ns = 0;
+
+	for (unsigned i = 0; i < FLOW_PHASE_COUNT; i++)
+		if (phase_idle_ns(options, i) > longest_ns)
+			longest_ns = phase_idle_ns(options, i);
+	return longest_ns;
+}
+
 static void options_take(struct flow_table *table,
 			 const struct flow_options *options)
 {
 	table->flow_count = options->flow_count;
-	table->limit_ns[FLOW_ACTIVE] = options->idle_ns;
-	table->limit_ns[FLOW_CLOSING] = options->idle_ns;
-	table->limit_ns[FLOW_CLOSED] =
-		options->closed_ns ? options->closed_ns : CLOSED_NS;
-	table->active_ns = options->active_ns;
+	for (unsigned i = 0; i < FLOW_PHASE_COUNT; i++) {
+		table->limit_ns[i] = phase_idle_ns(options, i);
+		table->active_ns[i] = phase_active_ns(options, i);
+	}
 	table->epoch = options->epoch;
 	table->emit = options->emit;
 	table->context = options->context;
 	table->free = FLOW_NONE;
+	flow_sampling_init(table, options);
 }
 
 int flow_table_create(const struct flow_options *options,

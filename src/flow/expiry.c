@@ -30,10 +30,11 @@ void wheel_clear(struct flow_table *table)
 void wheel_init(struct flow_table *table)
 {
 	struct wheel *wheel = table->wheel;
-	int64_t longest_ns = table->limit_ns[FLOW_ACTIVE];
+	int64_t longest_ns = 0;
 
-	if (table->limit_ns[FLOW_CLOSED] > longest_ns)
-		longest_ns = table->limit_ns[FLOW_CLOSED];
+	for (unsigned i = 0; i < FLOW_PHASE_COUNT; i++)
+		if (table->limit_ns[i] > longest_ns)
+			longest_ns = table->limit_ns[i];
 	wheel->shift = 0;
 	while (longest_ns >> wheel->shift >= WHEEL_SLOTS - 3)
 		wheel->shift++;
@@ -84,14 +85,12 @@ void wheel_put(struct flow_table *table, uint32_t index)
 {
 	struct wheel *wheel = table->wheel;
 	struct flow_hot *hot = &table->hot[index];
-	int64_t idle_ns = hot->last_ns + table->limit_ns[hot->state];
-	int64_t tick = tick_of(wheel, idle_ns) + 1;
+	int64_t tick = tick_of(wheel, flow_idle_at_ns(table, index)) + 1;
 
 	hot->bits &= (uint8_t)~HOT_DUE;
 	if (!(hot->bits & HOT_DORMANT)) {
-		int64_t active_ns =
-			table->cold[index].start_ns + table->active_ns;
-		int64_t active = tick_of(wheel, active_ns);
+		int64_t active =
+			tick_of(wheel, flow_active_at_ns(table, index));
 
 		if (active <= wheel->tick) {
 			hot->bits |= HOT_DUE;
@@ -123,6 +122,7 @@ static void slot_sweep(struct flow_table *table, unsigned slot)
 			__builtin_prefetch(&table->cold[next], 1);
 		}
 		cold->slot = SLOT_NONE;
+		wheel->swept++;
 		if (!flow_settle(table, index))
 			wheel_put(table, index);
 		index = next;
@@ -143,6 +143,7 @@ static void wheel_sweep(struct flow_table *table, int64_t from, int64_t to)
 		unsigned slot = (unsigned)((from + step) % WHEEL_SLOTS);
 		uint64_t filled = wheel->filled[slot / 64] >> (slot % 64);
 
+		wheel->steps++;
 		if (!filled) {
 			step += 64 - slot % 64;
 		} else if (filled & 1) {

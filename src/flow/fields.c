@@ -46,6 +46,12 @@ const char *const flow_initiator_words[FLOW_INITIATOR_COUNT] = {
 	}
 #define METRICS(index) FLOW_TCP_METRICS
 
+#define SAMPLING_ROWS 8
+#define SAMPLED(field, mask)            \
+	AT(sampling.field),             \
+		.present_mask = (mask), \
+		.present = offsetof(struct flow_record, sampling.present)
+
 #define TCP_ROWS 28
 
 static const struct field_row rows[] = {
@@ -140,7 +146,33 @@ static const struct field_row rows[] = {
 	{"seq", FIELD_U64, AT(seq), .unit = "", .use = FIELD_STORED,
 	 .help = "number of the record in its epoch, without gaps"},
 
-	/* TCP_ROWS more: not in flow_fields_plain. */
+	/* SAMPLING_ROWS and TCP_ROWS more: not in flow_fields_plain. */
+	{"sampling_mode", FIELD_WORD, SAMPLED(mode, FLOW_SAMPLED_PACKETS),
+	 .words = sample_mode_words, .unit = "", .element = 304,
+	 .help = "how packets were chosen, null: all were taken"},
+	{"sampling_interval", FIELD_U32, SAMPLED(interval, FLOW_SAMPLED_COUNT),
+	 .unit = "packets", .element = 305,
+	 .help = "mode count: taken in a row"},
+	{"sampling_space", FIELD_U32, SAMPLED(space, FLOW_SAMPLED_COUNT),
+	 .unit = "packets", .element = 306,
+	 .help = "mode count: left out between these"},
+	{"sampling_size", FIELD_U32, SAMPLED(size, FLOW_SAMPLED_RANDOM),
+	 .unit = "packets", .element = 309,
+	 .help = "mode random: taken of each sampling_population"},
+	{"sampling_population", FIELD_U32,
+	 SAMPLED(population, FLOW_SAMPLED_RANDOM), .unit = "packets",
+	 .element = 310, .help = "mode random: among so many"},
+	{"sampling_probability", FIELD_F64,
+	 SAMPLED(probability, FLOW_SAMPLED_PROBABILITY), .unit = "",
+	 .element = 311, .help = "mode probability: of each packet"},
+	{"flow_sampling_mode", FIELD_WORD,
+	 SAMPLED(flow_mode, FLOW_SAMPLED_FLOWS), .words = flow_sampling_words,
+	 .unit = "", .element = 390,
+	 .help = "how flows were chosen, null: all were taken"},
+	{"flow_sampling_population", FIELD_U32,
+	 SAMPLED(flow_population, FLOW_SAMPLED_FLOWS), .unit = "flows",
+	 .element = 310, .help = "one flow was taken of so many"},
+
 	{"tcp_handshake_server_ns", FIELD_I64, AT(handshake_server_ns),
 	 PRESENT(FLOW_TCP_SERVER), .unit = "ns",
 	 .help = "from the SYN to the SYN-ACK, as seen here"},
@@ -178,7 +210,28 @@ static const struct field_row rows[] = {
 #define ROWS (sizeof rows / sizeof *rows)
 
 const struct field_table flow_fields = {rows, ROWS};
-const struct field_table flow_fields_plain = {rows, ROWS - TCP_ROWS};
+const struct field_table flow_fields_plain = {rows,
+					      ROWS - TCP_ROWS - SAMPLING_ROWS};
+
+/* A row's group is where its presence is noted. */
+static bool row_chosen(const struct field_row *row, unsigned groups)
+{
+	if (!row->present_mask)
+		return true;
+	if (row->present == offsetof(struct flow_record, tcp_present))
+		return groups & FLOW_FIELDS_TCP;
+	return groups & FLOW_FIELDS_SAMPLING;
+}
+
+size_t flow_fields_choose(unsigned groups, struct field_row *ret_rows)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < ROWS; i++)
+		if (row_chosen(&rows[i], groups))
+			ret_rows[count++] = rows[i];
+	return count;
+}
 
 const struct counter_row flow_counter_rows[] = {FLOW_COUNTERS(COUNTER_ROW)};
 const size_t flow_counter_count =

@@ -10,7 +10,7 @@
 #include "flow/tcp_private.h"
 
 /* Bits that a dormant flow takes into its next record. */
-#define HOT_KEPT (HOT_INITIATOR)
+#define HOT_KEPT (HOT_INITIATOR | HOT_OPENING)
 
 static void ended_count(struct flow_table *table, enum flow_end reason)
 {
@@ -74,7 +74,7 @@ void flow_finish(struct flow_table *table, uint32_t index, enum flow_end reason)
 {
 	if (table->hot[index].bits & HOT_DORMANT)
 		return;
-	if (table->hot[index].state == FLOW_CLOSED)
+	if (table->hot[index].phase == FLOW_PHASE_CLOSED)
 		reason = FLOW_END_DETECTED;
 	record_close(table, index, reason);
 }
@@ -93,8 +93,8 @@ void flow_end(struct flow_table *table, uint32_t index, enum flow_end reason)
 bool flow_settle(struct flow_table *table, uint32_t index)
 {
 	struct flow_hot *hot = &table->hot[index];
-	int64_t idle_ns = hot->last_ns + table->limit_ns[hot->state];
-	int64_t active_ns = table->cold[index].start_ns + table->active_ns;
+	int64_t idle_ns = flow_idle_at_ns(table, index);
+	int64_t active_ns = flow_active_at_ns(table, index);
 	bool open = !(hot->bits & HOT_DORMANT);
 
 	if (open && active_ns < idle_ns && table->now_ns >= active_ns)
@@ -102,7 +102,8 @@ bool flow_settle(struct flow_table *table, uint32_t index)
 	if (table->now_ns < idle_ns)
 		return false;
 	flow_end(table, index,
-		 hot->state == FLOW_CLOSED ? FLOW_END_DETECTED : FLOW_END_IDLE);
+		 hot->phase == FLOW_PHASE_CLOSED ? FLOW_END_DETECTED
+						 : FLOW_END_IDLE);
 	return true;
 }
 
@@ -161,6 +162,9 @@ static uint32_t flow_begin(struct flow_table *table, const struct flow_key *key,
 	index = table_insert(table, key);
 	if ((key->side ^ (unsigned)initiator.receiver) & 1)
 		table->hot[index].bits = HOT_INITIATOR;
+	table->hot[index].phase = (uint8_t)flow_phase_first(packet);
+	if (table->hot[index].phase == FLOW_PHASE_OPENING)
+		table->hot[index].bits |= HOT_OPENING;
 	table->cold[index].initiator = (uint8_t)initiator.how;
 	outer_note(table, index, packet, key->side);
 	record_open(table, index, at_ns);
@@ -194,7 +198,7 @@ static bool flow_continue(struct flow_table *table, uint32_t index,
 		wheel_take(table, index);
 		wheel_put(table, index);
 	}
-	if (packet->tcp_flags & TCP_SIGNALS)
+	if (packet->tcp_flags & TCP_SIGNALS || hot->bits & HOT_OPENING)
 		tcp_update(table, index, packet, side);
 	return true;
 }

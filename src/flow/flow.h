@@ -22,6 +22,7 @@
 
 #include "base/counter.h"
 #include "base/field.h"
+#include "base/sample.h"
 #include "base/stamp.h"
 #include "packet/packet.h"
 
@@ -48,6 +49,19 @@ enum flow_state {
 };
 
 extern const char *const flow_state_words[FLOW_STATE_COUNT];
+
+/* What says how long a flow may go without packets: its protocol, and where
+ * a TCP connection stands. */
+enum flow_phase {
+	FLOW_PHASE_TCP = 0, /* established, or its start was not seen */
+	FLOW_PHASE_OPENING, /* TCP: a SYN, and no ACK without one yet */
+	FLOW_PHASE_CLOSING, /* TCP: one FIN seen */
+	FLOW_PHASE_CLOSED,  /* TCP: FIN in both directions, or RST */
+	FLOW_PHASE_UDP,
+	FLOW_PHASE_ICMP, /* and ICMPv6 */
+	FLOW_PHASE_OTHER,
+	FLOW_PHASE_COUNT
+};
 
 /* How the initiator was told. */
 enum flow_initiator {
@@ -79,6 +93,29 @@ struct flow_tcp {
 	bool sack_permitted;
 	uint8_t pad[4];
 };
+
+/* What was chosen before it was counted: the sums of a record are those of
+ * the sample, never multiplied. */
+struct flow_sampling {
+	uint32_t present;         /* FLOW_SAMPLED_... bits; 0: all was taken */
+	uint32_t interval;        /* packets in a row, of count */
+	uint32_t space;           /* packets between these */
+	uint32_t size;            /* n, of random */
+	uint32_t population;      /* N, of random */
+	uint32_t flow_population; /* one flow of so many */
+	uint8_t mode;             /* enum sample_mode, of the packets */
+	uint8_t flow_mode;        /* index into flow_sampling_words */
+	uint8_t pad[6];
+	double probability; /* of probability */
+};
+
+#define FLOW_SAMPLED_COUNT       0x01u /* interval, space */
+#define FLOW_SAMPLED_RANDOM      0x02u /* size, population */
+#define FLOW_SAMPLED_PROBABILITY 0x04u /* probability */
+#define FLOW_SAMPLED_FLOWS       0x08u /* flow_... */
+#define FLOW_SAMPLED_PACKETS     0x07u
+
+extern const char *const flow_sampling_words[2];
 
 /* Which of them have a value: bits of flow_record.tcp_present. */
 #define FLOW_TCP_METRICS       0x01u /* every counter */
@@ -116,6 +153,7 @@ struct flow_record {
 	uint8_t ttl_min[2];
 	uint8_t ttl_max[2];
 	uint8_t pad[3];
+	struct flow_sampling sampling;
 	uint32_t tcp_present; /* FLOW_TCP_...; 0: nothing below is known */
 	uint8_t tcp_pad[4];
 	int64_t handshake_server_ns; /* SYN to SYN-ACK, as seen here */
@@ -129,9 +167,14 @@ struct flow_record {
 /* Every field of a record: JSON key, CSV head, SQLite column. */
 extern const struct field_table flow_fields;
 
-/* The same less those of TCP, which a table without tcp_metrics leaves
- * null. */
+/* The first of them: those that no option of the table leaves null. */
 extern const struct field_table flow_fields_plain;
+
+/* Copies the plain rows and those of the groups in 'groups', in order.
+ * 'ret_rows' has room for flow_fields.count.  Returns how many. */
+#define FLOW_FIELDS_TCP      0x01u /* tcp_metrics */
+#define FLOW_FIELDS_SAMPLING 0x02u /* sampled, sample_flows */
+size_t flow_fields_choose(unsigned groups, struct field_row *ret_rows);
 
 /* Sets interface (may be NULL: "") and the Community ID, which cost too much
  * to compute before a record leaves. */
@@ -148,12 +191,14 @@ void flow_community_id(const struct packet_tuple *tuple, uint16_t seed,
 		       char ret_text[static 32]);
 
 /* X(name, unit, line).  created = live + every ended_...; metered = every
- * packet given to flow_table_meter() less every refused_... and, until they
- * are flushed at the latest, the fragments that wait for their first. */
+ * packet given to flow_table_meter() less every refused_..., not_selected and,
+ * until they are flushed at the latest, the fragments that wait for their
+ * first. */
 #define FLOW_COUNTERS(X)                                                     \
 	X(metered, "frames", "counted in a flow")                            \
 	X(refused_full, "frames",                                            \
 	  "no flow could be made: the table was full of busier ones")        \
+	X(not_selected, "frames", "of flows that flow sampling leaves out")  \
 	X(created, "flows", "records begun")                                 \
 	X(ended_idle, "flows", "records ended by the idle timeout")          \
 	X(ended_active, "flows", "records ended by the active timeout")      \
@@ -187,6 +232,10 @@ extern const size_t flow_counter_count;
 #define FLOW_ACTIVE_S_MIN    1
 #define FLOW_ACTIVE_S_MAX    86400
 #define FLOW_ACTIVE_S_PRESET 1800
+/* Of one phase; presets hold if they are less than the idle timeout. */
+#define FLOW_PHASE_S_MIN     1
+#define FLOW_HALF_S_PRESET   120 /* opening, closing */
+#define FLOW_CLOSED_S_PRESET 5
 
 struct flow_options {
 	uint32_t flow_count;  /* live flows at most, FLOW_COUNT_MIN..MAX */
@@ -194,14 +243,31 @@ struct flow_options {
 	bool tcp_metrics;     /* records have tcp[]; takes more memory */
 	int64_t idle_ns;      /* idle timeout */
 	int64_t active_ns;    /* active timeout */
-	int64_t closed_ns;    /* a closed flow leaves after; 0: 5 s */
-	uint64_t epoch;       /* copied into records */
-	uint8_t secret[32];   /* keys the hash; random for each start */
+	/* The same for one phase; 0: as above, but 'opening' and 'closing'
+	 * at most 120 s, 'closed' 5 s, and none longer than an established
+	 * connection.  A flow's active timeout is that of its protocol: of
+	 * TCP's phases only FLOW_PHASE_TCP may have one. */
+	int64_t phase_idle_ns[FLOW_PHASE_COUNT];
+	int64_t phase_active_ns[FLOW_PHASE_COUNT];
+	/* Which packets this table is given: records say so, no more. */
+	struct sample_options sampled;
+	/* Meters one flow in so many, whole, by a hash of its 5-tuple keyed
+	 * with 'sample_seed': both directions, whatever interface, VLAN or
+	 * tunnel, in any table with this seed.  Fragments follow their first
+	 * one's ports; those whose first never comes are a flow without
+	 * ports, by itself.  0, 1: every flow. */
+	uint32_t sample_flows; /* SAMPLE_POPULATION_MAX at most */
+	struct sample_seed sample_seed;
+	uint64_t epoch;     /* copied into records */
+	uint8_t secret[32]; /* keys the hash; random for each start */
 	/* Called for every record that ends; 'record' is valid during the
 	 * call.  May not call back into the table. */
 	void (*emit)(void *context, const struct flow_record *record);
 	void *context;
 };
+
+/* The longest that any flow may go without packets. */
+int64_t flow_options_idle_ns(const struct flow_options *options);
 
 /* Takes all memory now.  Returns 0, -EINVAL (an option out of range; no
  * emit) or -ENOMEM.  The caller owns *ret_table. */
@@ -232,7 +298,7 @@ void flow_table_flush(struct flow_table *table, enum flow_end reason);
 /* The clock of the packets was set back: ends and emits every live flow as
  * flow_table_flush() with FLOW_END_FORCED does, and lets time begin anew with
  * the next packet.  Without it, what is earlier than the latest packet by
- * more than the idle timeout would be a flow a packet.  Takes time by the
+ * more than its idle timeout would be a flow a packet.  Takes time by the
  * flows there were since the last time, not by the table's size. */
 void flow_table_rewind(struct flow_table *table);
 

@@ -46,7 +46,8 @@ struct flow_sums {
 #define HOT_INITIATOR 0x01 /* the initiator's side of the key */
 #define HOT_DUE       0x02 /* the active timeout is near: compare exactly */
 #define HOT_DORMANT   0x04 /* no record is open */
-#define HOT_WATCH     (HOT_DUE | HOT_DORMANT)
+#define HOT_OPENING   0x08 /* FLOW_PHASE_OPENING: an ACK changes it */
+#define HOT_WATCH     (HOT_DUE | HOT_DORMANT | HOT_OPENING)
 
 struct flow_hot {
 	struct packet_tuple key; /* ip_version 0: a free entry */
@@ -54,7 +55,7 @@ struct flow_hot {
 	uint8_t tcp_flags[2];
 	uint8_t ttl_min[2];
 	uint8_t ttl_max[2];
-	uint8_t state; /* enum flow_state */
+	uint8_t phase; /* enum flow_phase */
 	uint8_t bits;  /* HOT_... */
 
 	struct flow_sums sums[2];
@@ -106,8 +107,10 @@ struct wheel_slot {
 struct wheel {
 	struct wheel_slot slots[WHEEL_SLOTS];
 	uint64_t filled[WHEEL_SLOTS / 64]; /* a bit for each slot in use */
-	int64_t tick; /* every slot up to this one is swept */
-	int shift;    /* a tick is 2^shift ns */
+	int64_t tick;   /* every slot up to this one is swept */
+	uint64_t swept; /* entries taken from a slot whose time had come */
+	uint64_t steps; /* words of 'filled' and slots looked at */
+	int shift;      /* a tick is 2^shift ns */
 };
 
 struct fragment_table;
@@ -130,8 +133,8 @@ struct flow_table {
 	int64_t now_ns;                     /* latest stamp so far */
 	int64_t previous_ns;                /* the stamp before */
 	int64_t event_ns;                   /* nothing falls due before */
-	int64_t limit_ns[FLOW_STATE_COUNT]; /* idle timeout by state */
-	int64_t active_ns;
+	int64_t limit_ns[FLOW_PHASE_COUNT]; /* idle timeouts */
+	int64_t active_ns[FLOW_PHASE_COUNT];
 	uint64_t seq;  /* of the next record */
 	bool portable; /* compare tags without SIMD */
 
@@ -148,6 +151,9 @@ struct flow_table {
 	void *memory;
 	size_t memory_size;
 	uint8_t secret[192];
+	uint64_t sample_threshold; /* a hash below is taken; 0: every flow */
+	uint8_t sample_secret[192];
+	struct flow_sampling sampling; /* of every record */
 };
 
 /* A tuple in canonical order, and where it belongs. */
@@ -233,6 +239,38 @@ static inline int64_t stamp_clamp_ns(int64_t ns)
 	return ns > max_ns ? max_ns : ns;
 }
 
+/* Time comes to the packet. */
+static inline void time_take(struct flow_table *table,
+			     const struct packet *packet)
+{
+	int64_t at_ns = stamp_clamp_ns(packet->at.ns);
+
+	if (at_ns < table->previous_ns)
+		table->counters.time_backwards++;
+	table->previous_ns = at_ns;
+	if (at_ns <= table->now_ns)
+		return;
+	table->now_ns = at_ns;
+	if (at_ns >= table->event_ns)
+		flow_time_pass(table);
+}
+
+/* What remains of the flow's idle and active timeouts decides by these. */
+static inline int64_t flow_idle_at_ns(const struct flow_table *table,
+				      uint32_t index)
+{
+	const struct flow_hot *hot = &table->hot[index];
+
+	return hot->last_ns + table->limit_ns[hot->phase];
+}
+
+static inline int64_t flow_active_at_ns(const struct flow_table *table,
+					uint32_t index)
+{
+	return table->cold[index].start_ns +
+	       table->active_ns[table->hot[index].phase];
+}
+
 /* ---- tcp.c */
 
 #define TCP_FIN 0x01
@@ -246,7 +284,10 @@ static inline int64_t stamp_clamp_ns(int64_t ns)
 bool tcp_begins_anew(const struct flow_table *table, uint32_t index,
 		     const struct packet *packet, unsigned side);
 
-/* Takes in SYN, FIN and RST. */
+/* The phase that a flow begins in with this packet. */
+enum flow_phase flow_phase_first(const struct packet *packet);
+
+/* Takes in SYN, FIN and RST, and the ACK that ends the handshake. */
 void tcp_update(struct flow_table *table, uint32_t index,
 		const struct packet *packet, unsigned side);
 
@@ -276,6 +317,24 @@ int64_t fragment_due_ns(const struct fragment_table *fragments);
 
 /* Gives up what is older than 'by_ns' allows; INT64_MAX: everything. */
 void fragment_pass(struct flow_table *table, int64_t by_ns);
+
+/* ---- sample.c */
+
+/* From valid options. */
+void flow_sampling_init(struct flow_table *table,
+			const struct flow_options *options);
+
+/* Whether flow sampling takes the flow of 'tuple', whose ports are known. */
+bool flow_sampling_takes(const struct flow_table *table,
+			 const struct packet_tuple *tuple);
+
+/* Gives packets of flows that are taken, and fragments, to 'meter'; lets time
+ * pass with the others. */
+void flow_sampling_meter(struct flow_table *table, const struct packet *packets,
+			 size_t count,
+			 void (*meter)(struct flow_table *table,
+				       const struct packet *packets,
+				       size_t count));
 
 /* ---- duplicate.c */
 

@@ -176,6 +176,17 @@ static void waiting_count(struct flow_table *table, struct waiting *waiting,
 	memset(waiting, 0, sizeof *waiting);
 }
 
+/* Whether flow sampling leaves out 'frames' frames of 'tuple': now that the
+ * ports are known it can be told. */
+static bool left_out(struct flow_table *table, const struct packet_tuple *tuple,
+		     uint64_t frames)
+{
+	if (!table->sample_threshold || flow_sampling_takes(table, tuple))
+		return false;
+	table->counters.not_selected += frames;
+	return true;
+}
+
 /* The first fragment never came. */
 static void orphans_count(struct flow_table *table, struct datagram *datagram)
 {
@@ -194,6 +205,8 @@ static void orphans_count(struct flow_table *table, struct datagram *datagram)
 	       sizeof packet.outer_address);
 	flow_key_make(table, &packet.tuple, false, &key);
 	table->counters.fragments_orphaned += datagram->waiting.frames;
+	if (left_out(table, &packet.tuple, datagram->waiting.frames))
+		return;
 	index = flow_enter(table, &key, &packet);
 	if (index == FLOW_NONE)
 		table->counters.refused_full += datagram->waiting.frames - 1;
@@ -219,11 +232,18 @@ static void oldest_give_up(struct flow_table *table)
 	fragments->free = index;
 }
 
+/* Each at the time it was due, not when that is noticed: the flow that takes
+ * orphans may have ended since. */
 void fragment_pass(struct flow_table *table, int64_t by_ns)
 {
-	while (fragment_due_ns(table->fragments) <= by_ns &&
-	       table->fragments->oldest != FLOW_NONE)
+	int64_t now_ns = table->now_ns, due_ns;
+
+	while ((due_ns = fragment_due_ns(table->fragments)) <= by_ns &&
+	       table->fragments->oldest != FLOW_NONE) {
+		table->now_ns = due_ns < now_ns ? due_ns : now_ns;
 		oldest_give_up(table);
+	}
+	table->now_ns = now_ns;
 }
 
 static struct datagram *datagram_add(struct flow_table *table,
@@ -252,13 +272,16 @@ static struct datagram *datagram_add(struct flow_table *table,
 	return datagram;
 }
 
-/* Meters one fragment whose ports, if it has any, are known. */
+/* Meters one fragment whose ports, if it has any, are known.  FLOW_NONE: it
+ * is not counted in a flow. */
 static uint32_t fragment_count(struct flow_table *table,
 			       const struct packet *packet,
 			       struct flow_key *ret_key)
 {
 	uint32_t index;
 
+	if (left_out(table, &packet->tuple, 1))
+		return FLOW_NONE;
 	flow_key_make(table, &packet->tuple,
 		      packet->flags & PACKET_ICMP_ONE_WAY, ret_key);
 	index = flow_enter(table, ret_key, packet);
@@ -294,7 +317,8 @@ static void first_meter(struct flow_table *table, struct datagram *datagram,
 		waiting_count(table, &datagram->waiting, index, key.side);
 		return;
 	}
-	table->counters.refused_full += datagram->waiting.frames;
+	if (!left_out(table, &packet->tuple, datagram->waiting.frames))
+		table->counters.refused_full += datagram->waiting.frames;
 	memset(&datagram->waiting, 0, sizeof datagram->waiting);
 }
 

@@ -53,21 +53,6 @@ void flow_count(struct flow_table *table, uint32_t index, unsigned side,
 		tcp_lose(table, index, side);
 }
 
-static inline void time_take(struct flow_table *table,
-			     const struct packet *packet)
-{
-	int64_t at_ns = stamp_clamp_ns(packet->at.ns);
-
-	if (at_ns < table->previous_ns)
-		table->counters.time_backwards++;
-	table->previous_ns = at_ns;
-	if (at_ns <= table->now_ns)
-		return;
-	table->now_ns = at_ns;
-	if (at_ns >= table->event_ns)
-		flow_time_pass(table);
-}
-
 /* Whether the entry is the packet's, open, and nothing but sums changes. */
 static inline bool plain(const struct flow_table *table, uint32_t guess,
 			 const struct flow_key *key,
@@ -77,7 +62,7 @@ static inline bool plain(const struct flow_table *table, uint32_t guess,
 
 	return key_equal(&hot->key, &key->tuple) && !(hot->bits & HOT_WATCH) &&
 	       !(packet->tcp_flags & TCP_SIGNALS) &&
-	       table->now_ns - hot->last_ns < table->limit_ns[hot->state];
+	       table->now_ns - hot->last_ns < table->limit_ns[hot->phase];
 }
 
 static inline __attribute__((always_inline)) void
@@ -153,8 +138,8 @@ static void batch_meter_tcp(struct flow_table *table,
 	batch_meter(table, packets, count, true);
 }
 
-void flow_table_meter(struct flow_table *table, const struct packet *packets,
-		      size_t count)
+static void packets_meter(struct flow_table *table,
+			  const struct packet *packets, size_t count)
 {
 	while (count > 0) {
 		unsigned part = count < BATCH ? (unsigned)count : BATCH;
@@ -166,4 +151,13 @@ void flow_table_meter(struct flow_table *table, const struct packet *packets,
 		packets += part;
 		count -= part;
 	}
+}
+
+void flow_table_meter(struct flow_table *table, const struct packet *packets,
+		      size_t count)
+{
+	if (table->sample_threshold)
+		flow_sampling_meter(table, packets, count, packets_meter);
+	else
+		packets_meter(table, packets, count);
 }

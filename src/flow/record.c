@@ -6,6 +6,11 @@
 #include "flow/flow_key.h"
 #include "flow/tcp_private.h"
 
+static const uint8_t phase_states[FLOW_PHASE_COUNT] = {
+	[FLOW_PHASE_CLOSING] = FLOW_CLOSING,
+	[FLOW_PHASE_CLOSED] = FLOW_CLOSED,
+};
+
 static void side_copy(const struct flow_hot *hot, unsigned side,
 		      unsigned direction, struct flow_record *record)
 {
@@ -37,11 +42,12 @@ void record_make(const struct flow_table *table, uint32_t index,
 	ret_record->start.ns = cold->start_ns;
 	ret_record->end.ns = hot->last_ns;
 	ret_record->end_reason = (uint8_t)reason;
-	ret_record->state = hot->state;
+	ret_record->state = phase_states[hot->phase];
 	ret_record->initiator = cold->initiator;
 	ret_record->tunnel = cold->tunnel;
 	ret_record->tos = cold->tos[side];
 	ret_record->duplicate = cold->bits & COLD_DUPLICATE;
+	ret_record->sampling = table->sampling;
 	for (unsigned i = 0; i < 2; i++) {
 		side_copy(hot, side ^ i, i, ret_record);
 		ret_record->fragments[i] = cold->fragments[side ^ i];

@@ -70,6 +70,8 @@ static const char *column_type(const struct field_row *row)
 	case FIELD_WORD:
 	case FIELD_TEXT:
 		return "TEXT";
+	case FIELD_F64: /* its text becomes a number by this */
+		return "REAL";
 	default:
 		return "INTEGER";
 	}

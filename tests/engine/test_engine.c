@@ -24,18 +24,27 @@ static void sink_take(void *context, const struct flow_record *record)
 		sink->updates++;
 		return;
 	}
-	sink->records = realloc(sink->records,
-				(sink->count + 1) * sizeof *sink->records);
-	assert_non_null(sink->records);
+	if ((sink->count & (sink->count - 1)) == 0) { /* it is full */
+		size_t room = sink->count ? 2 * sink->count : 1;
+
+		sink->records =
+			realloc(sink->records, room * sizeof *sink->records);
+		assert_non_null(sink->records);
+	}
 	sink->records[sink->count++] = *record;
 }
 
+/* By tuple, then in the order of one flow's records. */
 static int by_flow(const void *a, const void *b)
 {
-	return memcmp(&((const struct flow_record *)a)->tuple,
-		      &((const struct flow_record *)b)->tuple,
-		      sizeof(struct packet_tuple));
+	const struct flow_record *left = a, *right = b;
+	int order = memcmp(&left->tuple, &right->tuple,
+			   sizeof(struct packet_tuple));
+
+	return order ? order : (left->seq > right->seq) * 2 - 1;
 }
+
+static struct flow_options run_flow;
 
 /* Runs to the end; the records come sorted by tuple. */
 static void run(const char *backend, const char *target, uint16_t workers,
@@ -45,6 +54,7 @@ static void run(const char *backend, const char *target, uint16_t workers,
 					 .target_count = 1,
 					 .backend = backend,
 					 .workers = workers,
+					 .flow = run_flow,
 					 .meter = true,
 					 .flush = true,
 					 .record = sink_take,
@@ -105,6 +115,64 @@ static void gives_the_same_records_with_any_number_of_workers(void **state)
 		}
 		free(many.records);
 	}
+	free(one.records);
+	unlink(path);
+}
+
+/* Frames that come late by less than their flow's timeout, or more: what time
+ * it is, is the file's and not the worker's. */
+static void late_file(char path[static 32])
+{
+	uint64_t random = 1;
+	FILE *file;
+	int fd;
+
+	(void)snprintf(path, 32, "/tmp/sonde-engine-XXXXXX");
+	fd = mkstemp(path);
+	assert_true(fd >= 0);
+	file = fdopen(fd, "wb");
+	assert_non_null(file);
+	pcap_head(file);
+	for (uint32_t i = 0; i < PACKETS; i++) {
+		uint64_t late_ms;
+
+		random = random * UINT64_C(6364136223846793005) + 1;
+		late_ms = random >> 60 ? 0 : (random >> 32) % 2000;
+		pcap_udp(file,
+			 UINT64_C(1700000000000000000) +
+				 (i * UINT64_C(10) - late_ms) * 1000000,
+			 (uint32_t)(random >> 40) % 120, i & 1);
+	}
+	assert_int_equal(fclose(file), 0);
+}
+
+static void ends_flows_alike_when_frames_come_late(void **state)
+{
+	struct engine_ledger ledger;
+	struct sink one, many;
+	char path[32];
+
+	(void)state;
+	late_file(path);
+	run_flow.phase_idle_ns[FLOW_PHASE_UDP] = NS_PER_S;
+	run_flow.phase_active_ns[FLOW_PHASE_UDP] = 2 * NS_PER_S;
+	run(NULL, path, 1, &one, &ledger);
+	assert_true(ledger.flow.ended_idle > PACKETS / 10);
+	assert_true(ledger.flow.ended_active > 100);
+	assert_true(ledger.flow.time_backwards > PACKETS / 20);
+	for (uint16_t workers = 2; workers <= 4; workers++) {
+		run(NULL, path, workers, &many, &ledger);
+		assert_int_equal(many.count, one.count);
+		for (size_t i = 0; i < one.count; i++) {
+			struct flow_record *a = &one.records[i];
+			struct flow_record *b = &many.records[i];
+
+			a->epoch = b->epoch = a->seq = b->seq = 0;
+			assert_memory_equal(a, b, sizeof *a);
+		}
+		free(many.records);
+	}
+	run_flow = (struct flow_options){0};
 	free(one.records);
 	unlink(path);
 }
@@ -204,6 +272,7 @@ int main(void)
 		cmocka_unit_test(meters_every_frame_and_the_ledger_adds_up),
 		cmocka_unit_test(
 			gives_the_same_records_with_any_number_of_workers),
+		cmocka_unit_test(ends_flows_alike_when_frames_come_late),
 		cmocka_unit_test(refuses_bad_options_and_names_them),
 		cmocka_unit_test(answers_updates_and_lookups_while_it_runs),
 	};

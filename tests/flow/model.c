@@ -14,7 +14,8 @@ struct model_flow {
 	bool first;  /* it counts: no duplicate */
 	bool saw[2]; /* packets, in any of its records; 0: the initiator */
 	bool one_way;
-	bool fin[2]; /* 0: the initiator as the record has it now */
+	bool opening; /* a SYN began it, and no ACK without SYN has come */
+	bool fin[2];  /* 0: the initiator as the record has it now */
 	bool isn_known[2];
 	uint32_t isn[2];
 	int64_t last_ns; /* as record.end, but lives on when dormant */
@@ -97,18 +98,63 @@ static void emit(struct model *model, struct model_flow *flow,
 	model->records[model->count++] = flow->record;
 }
 
+static int64_t least(int64_t a, int64_t b)
+{
+	return a < b ? a : b;
+}
+
+static enum flow_phase phase_of(const struct model_flow *flow)
+{
+	const struct flow_record *r = &flow->record;
+
+	if (r->tuple.protocol == UDP)
+		return FLOW_PHASE_UDP;
+	if (r->tuple.protocol == ICMP || r->tuple.protocol == ICMP6)
+		return FLOW_PHASE_ICMP;
+	if (r->tuple.protocol != TCP)
+		return FLOW_PHASE_OTHER;
+	if (r->state == FLOW_CLOSED)
+		return FLOW_PHASE_CLOSED;
+	if (r->state == FLOW_CLOSING)
+		return FLOW_PHASE_CLOSING;
+	return flow->opening ? FLOW_PHASE_OPENING : FLOW_PHASE_TCP;
+}
+
 static int64_t idle_limit_ns(const struct model *model,
 			     const struct model_flow *flow)
 {
-	return flow->record.state == FLOW_CLOSED ? 5 * NS_PER_S
-						 : model->options.idle_ns;
+	const struct flow_options *options = &model->options;
+	enum flow_phase phase = phase_of(flow);
+	int64_t tcp_ns = options->phase_idle_ns[FLOW_PHASE_TCP];
+
+	if (options->phase_idle_ns[phase])
+		return options->phase_idle_ns[phase];
+	if (!tcp_ns)
+		tcp_ns = options->idle_ns;
+	if (phase == FLOW_PHASE_CLOSED)
+		return least(5 * NS_PER_S, tcp_ns);
+	if (phase == FLOW_PHASE_OPENING || phase == FLOW_PHASE_CLOSING)
+		return least(120 * NS_PER_S, tcp_ns);
+	return options->idle_ns;
+}
+
+static int64_t active_limit_ns(const struct model *model,
+			       const struct model_flow *flow)
+{
+	bool tcp = flow->record.tuple.protocol == TCP;
+	int64_t own_ns =
+		model->options
+			.phase_active_ns[tcp ? FLOW_PHASE_TCP : phase_of(flow)];
+
+	return own_ns ? own_ns : model->options.active_ns;
 }
 
 /* True: the flow is over by now. */
 static bool settle(struct model *model, struct model_flow *flow)
 {
 	int64_t idle_ns = flow->last_ns + idle_limit_ns(model, flow);
-	int64_t active_ns = flow->record.start.ns + model->options.active_ns;
+	int64_t active_ns =
+		flow->record.start.ns + active_limit_ns(model, flow);
 
 	if (flow->open && active_ns < idle_ns && active_ns <= model->now_ns)
 		emit(model, flow, FLOW_END_ACTIVE);
@@ -193,6 +239,8 @@ static void tcp_learn(struct model_flow *flow, const struct packet *packet)
 			turn(flow);
 		side = direction_of(flow, packet);
 	}
+	if ((packet->tcp_flags & (SYN | ACK)) == ACK)
+		flow->opening = false;
 	if (packet->tcp_flags & FIN)
 		flow->fin[side] = true;
 	if (flow->record.state == FLOW_CLOSED)
@@ -282,6 +330,7 @@ static struct model_flow *begin(struct model *model,
 	flow->one_way = packet->flags & PACKET_ICMP_ONE_WAY;
 	flow->record.tuple = packet->tuple;
 	flow->record.initiator = (uint8_t)how;
+	flow->opening = packet->tcp_flags & SYN;
 	open_record(model, flow, packet);
 	if (receiver)
 		turn(flow);
@@ -333,7 +382,7 @@ static struct model_flow *enter(struct model *model,
 	}
 	if (!flow->open)
 		open_record(model, flow, packet);
-	if (packet->tcp_flags & (SYN | FIN | RST))
+	if (packet->tcp_flags & (SYN | FIN | RST) || flow->opening)
 		tcp_learn(flow, packet);
 	return flow;
 }
@@ -383,17 +432,21 @@ static void orphans(struct model *model, struct model_datagram *datagram)
 	datagram->waiting_count = 0;
 }
 
+/* Each at the time when it is given up. */
 static void datagrams_age(struct model *model, bool all)
 {
 	struct model_datagram *datagram;
+	int64_t now_ns = model->now_ns;
 
 	while ((datagram = model->datagrams) &&
-	       (all || datagram->since_ns + FRAGMENT_NS <= model->now_ns)) {
+	       (all || datagram->since_ns + FRAGMENT_NS <= now_ns)) {
+		model->now_ns = least(now_ns, datagram->since_ns + FRAGMENT_NS);
 		model->datagrams = datagram->next;
 		orphans(model, datagram);
 		free(datagram->waiting);
 		free(datagram);
 	}
+	model->now_ns = now_ns;
 }
 
 /* The packet's datagram, moved to the end of the list if 'renew'. */

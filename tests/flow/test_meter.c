@@ -553,10 +553,10 @@ static void shows_live_flows_slice_by_slice(void **state)
 static void refuses_options_out_of_range(void **state)
 {
 	struct flow_table *table;
-	struct flow_options good = kept_options(), bad[9];
+	struct flow_options good = kept_options(), bad[13];
 
 	(void)state;
-	for (size_t i = 0; i < 9; i++)
+	for (size_t i = 0; i < 13; i++)
 		bad[i] = good;
 	bad[0].emit = NULL;
 	bad[1].flow_count = FLOW_COUNT_MIN - 1;
@@ -565,9 +565,13 @@ static void refuses_options_out_of_range(void **state)
 	bad[4].idle_ns = 3600 * S + 1;
 	bad[5].active_ns = S - 1;
 	bad[6].active_ns = 86400 * S + 1;
-	bad[7].closed_ns = -1;
-	bad[8].closed_ns = INT64_MAX;
-	for (size_t i = 0; i < 9; i++)
+	bad[7].phase_idle_ns[FLOW_PHASE_CLOSED] = -1;
+	bad[8].phase_idle_ns[FLOW_PHASE_UDP] = INT64_MAX;
+	bad[9].phase_idle_ns[FLOW_PHASE_OTHER] = S - 1;
+	bad[10].phase_active_ns[FLOW_PHASE_ICMP] = S - 1;
+	bad[12].sample_flows = SAMPLE_POPULATION_MAX + 1;
+	bad[11].phase_active_ns[FLOW_PHASE_CLOSING] = S;
+	for (size_t i = 0; i < 13; i++)
 		assert_int_equal(flow_table_create(&bad[i], &table), -EINVAL);
 	assert_int_equal(flow_table_create(&good, &table), 0);
 	flow_table_destroy(table);

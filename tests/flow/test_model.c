@@ -132,6 +132,43 @@ static struct packet *traffic_make(struct traffic *t, size_t count)
 	return packets;
 }
 
+/* Seconds, 0: not given. */
+struct phases {
+	int64_t idle_s[FLOW_PHASE_COUNT];
+	int64_t active_s[FLOW_PHASE_COUNT];
+};
+
+/* The idlest leave fast, and a connection that opens or closes. */
+static const struct phases phases_short = {
+	.idle_s = {[FLOW_PHASE_TCP] = 40,
+		   [FLOW_PHASE_OPENING] = 3,
+		   [FLOW_PHASE_CLOSING] = 8,
+		   [FLOW_PHASE_CLOSED] = 1,
+		   [FLOW_PHASE_UDP] = 5,
+		   [FLOW_PHASE_ICMP] = 2,
+		   [FLOW_PHASE_OTHER] = 12},
+	.active_s = {[FLOW_PHASE_TCP] = 20, [FLOW_PHASE_UDP] = 4},
+};
+
+/* The other way round: they may stay longer than one that is established. */
+static const struct phases phases_long = {
+	.idle_s = {[FLOW_PHASE_TCP] = 4,
+		   [FLOW_PHASE_OPENING] = 50,
+		   [FLOW_PHASE_CLOSING] = 20,
+		   [FLOW_PHASE_CLOSED] = 60,
+		   [FLOW_PHASE_ICMP] = 3600},
+	.active_s = {[FLOW_PHASE_ICMP] = 3, [FLOW_PHASE_OTHER] = 7},
+};
+
+static void phases_give(const struct phases *phases,
+			struct flow_options *options)
+{
+	for (unsigned i = 0; i < FLOW_PHASE_COUNT; i++) {
+		options->phase_idle_ns[i] = phases->idle_s[i] * S;
+		options->phase_active_ns[i] = phases->active_s[i] * S;
+	}
+}
+
 static int by_seq(const void *a, const void *b)
 {
 	const struct flow_record *left = a, *right = b;
@@ -195,11 +232,20 @@ static void gives_the_records_of_the_plain_meter(void **state)
 		unsigned tuples;
 		bool mark;
 		bool jumps;
+		const struct phases *phases;
 	} cases[] = {
-		{30, 60, 300, false, false}, {30, 10, 300, false, false},
-		{30, 60, 3000, true, false}, {3600, 86400, 300, true, true},
-		{30, 1, 50, true, true},     {300, 1800, 3500, false, true},
-		{60, 45, 1000, true, false},
+		{30, 60, 300, false, false, NULL},
+		{30, 10, 300, false, false, NULL},
+		{30, 60, 3000, true, false, NULL},
+		{3600, 86400, 300, true, true, NULL},
+		{30, 1, 50, true, true, NULL},
+		{300, 1800, 3500, false, true, NULL},
+		{60, 45, 1000, true, false, NULL},
+		{300, 1800, 3500, false, false, NULL}, /* presets count */
+		{30, 60, 300, false, true, &phases_short},
+		{300, 1800, 3000, true, false, &phases_short},
+		{30, 60, 300, true, true, &phases_long},
+		{60, 10, 1000, false, false, &phases_long},
 	};
 
 	(void)state;
@@ -213,6 +259,8 @@ static void gives_the_records_of_the_plain_meter(void **state)
 		options.idle_ns = cases[i].idle_s * S;
 		options.active_ns = cases[i].active_s * S;
 		options.mark_duplicates = cases[i].mark;
+		if (cases[i].phases)
+			phases_give(cases[i].phases, &options);
 		compare_with_model(&options, &t);
 	}
 }
@@ -223,6 +271,7 @@ static void run_batched(const struct packet *packets, size_t batch,
 	struct flow_options options = kept_options();
 
 	options.active_ns = 40 * S;
+	options.phase_idle_ns[FLOW_PHASE_UDP] = 11 * S;
 	options.mark_duplicates = true;
 	kept_open(ret_kept, &options);
 	ret_kept->table->portable = portable;
@@ -256,12 +305,167 @@ static void gives_the_same_bytes_in_any_batches_by_any_code(void **state)
 	free(packets);
 }
 
+/* Time that passes between packets, by as much as it pleases and as often,
+ * only has records leave earlier. */
+static void ends_flows_alike_whenever_they_are_swept(void **state)
+{
+	struct traffic t = {.random = 5, .tuples = 2000, .jumps = true};
+	struct packet *packets = traffic_make(&t, PACKETS);
+	struct flow_options options = kept_options();
+	struct kept lazy, keen;
+
+	(void)state;
+	phases_give(&phases_short, &options);
+	kept_open(&lazy, &options);
+	kept_open(&keen, &options);
+	kept_meter(&lazy, packets, PACKETS, 256);
+	for (size_t i = 0; i < PACKETS; i++) {
+		int64_t ahead_ns = packets[i].at.ns - keen.table->now_ns;
+
+		for (unsigned j = 0; i > 0 && ahead_ns > 0 && j < i % 4; j++) {
+			struct wall now = {keen.table->now_ns +
+					   (int64_t)draw(&t, ahead_ns / 2 + 1)};
+
+			flow_table_advance(keen.table, now);
+		}
+		flow_table_meter(keen.table, &packets[i], 1);
+	}
+	flow_table_flush(lazy.table, FLOW_END_FORCED);
+	flow_table_flush(keen.table, FLOW_END_FORCED);
+	assert_int_equal(lazy.count, keen.count);
+	qsort(lazy.records, lazy.count, sizeof *lazy.records, by_seq);
+	qsort(keen.records, keen.count, sizeof *keen.records, by_seq);
+	for (size_t i = 0; i < lazy.count; i++)
+		records_compare(&lazy.records[i], &keen.records[i]);
+	kept_close(&lazy);
+	kept_close(&keen);
+	free(packets);
+}
+
+static int by_bytes(const void *a, const void *b)
+{
+	return memcmp(a, b, sizeof(struct flow_record));
+}
+
+static void numbers_forget(struct kept *kept)
+{
+	for (size_t i = 0; i < kept->count; i++)
+		kept->records[i].seq = 0;
+	qsort(kept->records, kept->count, sizeof *kept->records, by_bytes);
+}
+
+/* Flows dealt over tables by their addresses: what was late is told the time
+ * first, and so each flow ends as in one table. */
+static void gives_the_records_of_one_table_in_several(void **state)
+{
+	enum { TABLES = 3 };
+	struct traffic t = {.random = 6, .tuples = 2000};
+	struct packet *packets = traffic_make(&t, PACKETS);
+	struct flow_options options = kept_options();
+	struct kept one, all = {0}, parts[TABLES];
+	struct wall newest = {0};
+
+	(void)state;
+	options.mark_duplicates = true;
+	phases_give(&phases_short, &options);
+	kept_open(&one, &options);
+	kept_meter(&one, packets, PACKETS, 64);
+	flow_table_flush(one.table, FLOW_END_FORCED);
+	for (unsigned i = 0; i < TABLES; i++)
+		kept_open(&parts[i], &options);
+	for (size_t i = 0; i < PACKETS; i++) {
+		const struct packet_tuple *tuple = &packets[i].tuple;
+		struct flow_table *table;
+		unsigned sum = 0;
+
+		for (unsigned j = 0; j < 16; j++)
+			sum += (unsigned)tuple->address[0][j] +
+			       tuple->address[1][j];
+		table = parts[sum % TABLES].table;
+		if (packets[i].at.ns > newest.ns)
+			newest = packets[i].at;
+		else
+			flow_table_advance(table, newest);
+		flow_table_meter(table, &packets[i], 1);
+	}
+	for (unsigned i = 0; i < TABLES; i++) {
+		flow_table_advance(parts[i].table, newest);
+		flow_table_flush(parts[i].table, FLOW_END_FORCED);
+		assert_true(parts[i].count > 1000);
+		all.records =
+			realloc(all.records, (all.count + parts[i].count) *
+						     sizeof *all.records);
+		assert_non_null(all.records);
+		memcpy(all.records + all.count, parts[i].records,
+		       parts[i].count * sizeof *all.records);
+		all.count += parts[i].count;
+		kept_close(&parts[i]);
+	}
+	assert_int_equal(one.count, all.count);
+	numbers_forget(&one);
+	numbers_forget(&all);
+	assert_memory_equal(one.records, all.records,
+			    one.count * sizeof *one.records);
+	free(all.records);
+	kept_close(&one);
+	free(packets);
+}
+
+/* What flow sampling takes it takes whole: the records are those of a table
+ * that takes all, less the other flows'. */
+static void keeps_flows_whole_when_it_samples_them(void **state)
+{
+	struct traffic t = {.random = 7, .tuples = 3000, .jumps = true};
+	struct packet *packets = traffic_make(&t, PACKETS);
+	struct flow_options options = kept_options();
+	struct kept all, some;
+	size_t count = 0, fragments = 0;
+
+	(void)state;
+	options.mark_duplicates = true;
+	options.flow_count = 16384;
+	phases_give(&phases_short, &options);
+	kept_open(&all, &options);
+	options.sample_flows = 8;
+	options.sample_seed.words[0] = 5;
+	kept_open(&some, &options);
+	kept_meter(&all, packets, PACKETS, 64);
+	kept_meter(&some, packets, PACKETS, 61);
+	flow_table_flush(all.table, FLOW_END_FORCED);
+	flow_table_flush(some.table, FLOW_END_FORCED);
+	kept_check_ledger(&some, PACKETS);
+	for (size_t i = 0; i < all.count; i++)
+		if (flow_sampling_takes(some.table, &all.records[i].tuple))
+			all.records[count++] = all.records[i];
+	all.count = count;
+	for (size_t i = 0; i < some.count; i++) {
+		struct flow_sampling *sampling = &some.records[i].sampling;
+
+		assert_int_equal(sampling->present, FLOW_SAMPLED_FLOWS);
+		assert_int_equal(sampling->flow_population, 8);
+		memset(sampling, 0, sizeof *sampling);
+		fragments += some.records[i].fragments[0];
+	}
+	assert_int_equal(some.count, all.count);
+	numbers_forget(&all);
+	numbers_forget(&some);
+	assert_memory_equal(all.records, some.records,
+			    all.count * sizeof *all.records);
+	assert_true(some.count > 2000 && fragments > 200);
+	kept_close(&all);
+	kept_close(&some);
+	free(packets);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(gives_the_records_of_the_plain_meter),
 		cmocka_unit_test(
 			gives_the_same_bytes_in_any_batches_by_any_code),
+		cmocka_unit_test(ends_flows_alike_whenever_they_are_swept),
+		cmocka_unit_test(gives_the_records_of_one_table_in_several),
+		cmocka_unit_test(keeps_flows_whole_when_it_samples_them),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

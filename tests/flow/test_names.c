@@ -214,7 +214,7 @@ static size_t field_size(enum field_type type)
 		[FIELD_U8] = 1,   [FIELD_U16] = 2,   [FIELD_U32] = 4,
 		[FIELD_U64] = 8,  [FIELD_I64] = 8,   [FIELD_HEX64] = 8,
 		[FIELD_BOOL] = 1, [FIELD_TIME] = 8,  [FIELD_ADDRESS] = 16,
-		[FIELD_WORD] = 1, [FIELD_TEXT] = 32,
+		[FIELD_WORD] = 1, [FIELD_TEXT] = 32, [FIELD_F64] = 8,
 	};
 
 	return sizes[type];
@@ -250,6 +250,8 @@ static void has_a_row_for_every_field(void **state)
 	assert_int_equal(open,
 			 sizeof((struct packet_tuple *)0)->interface +
 				 sizeof((struct flow_record *)0)->pad +
+				 sizeof((struct flow_sampling *)0)->present +
+				 sizeof((struct flow_sampling *)0)->pad +
 				 sizeof((struct flow_record *)0)->tcp_present +
 				 sizeof((struct flow_record *)0)->tcp_pad +
 				 2 * sizeof((struct flow_tcp *)0)->pad);
@@ -273,7 +275,7 @@ static void shows_the_fields_users_know_first_and_in_order(void **state)
 		assert_string_equal(flow_fields.rows[i].name, names[i]);
 }
 
-static void has_the_fields_of_tcp_last_and_null(void **state)
+static void has_the_fields_of_options_last_and_null(void **state)
 {
 	static const struct flow_record record;
 	size_t plain = flow_fields_plain.count;
@@ -288,9 +290,30 @@ static void has_the_fields_of_tcp_last_and_null(void **state)
 		assert_int_equal(row->present_mask != 0, i >= plain);
 		if (i < plain)
 			continue;
-		assert_memory_equal(name, "tcp_", 4);
+		assert_true(strncmp(name, "tcp_", 4) == 0 ||
+			    strstr(name, "sampling_"));
 		assert_false(field_present(row, &record));
 	}
+}
+
+static void chooses_the_fields_of_the_options_in_use(void **state)
+{
+	struct field_row *rows = calloc(flow_fields.count, sizeof *rows);
+	size_t plain = flow_fields_plain.count, tcp, sampling;
+
+	(void)state;
+	assert_non_null(rows);
+	assert_int_equal(flow_fields_choose(0, rows), plain);
+	assert_memory_equal(rows, flow_fields.rows, plain * sizeof *rows);
+	tcp = flow_fields_choose(FLOW_FIELDS_TCP, rows);
+	assert_string_equal(rows[plain].name, "tcp_handshake_server_ns");
+	sampling = flow_fields_choose(FLOW_FIELDS_SAMPLING, rows);
+	assert_string_equal(rows[plain].name, "sampling_mode");
+	assert_string_equal(rows[sampling - 1].name,
+			    "flow_sampling_population");
+	assert_int_equal(tcp + sampling - plain, flow_fields.count);
+	assert_int_equal(flow_fields_choose(~0u, rows), flow_fields.count);
+	free(rows);
 }
 
 static void finishes_a_record_for_its_reader(void **state)
@@ -320,7 +343,8 @@ int main(void)
 		cmocka_unit_test(has_a_row_for_every_field),
 		cmocka_unit_test(
 			shows_the_fields_users_know_first_and_in_order),
-		cmocka_unit_test(has_the_fields_of_tcp_last_and_null),
+		cmocka_unit_test(has_the_fields_of_options_last_and_null),
+		cmocka_unit_test(chooses_the_fields_of_the_options_in_use),
 		cmocka_unit_test(finishes_a_record_for_its_reader),
 	};
 

@@ -13,7 +13,8 @@ import subprocess
 
 from lab import BUILD, SONDE, SOURCE, Skip, check, equal, main, need_data, need_tool
 
-WIDE = ["--idle-timeout", "3600", "--active-timeout", "86400"]  # no flow is split by time
+WIDE = ["--idle-timeout", "3600", "--active-timeout", "86400",
+        "--idle-tcp-opening", "3600", "--idle-tcp-closing", "3600"]  # no flow is split by time
 SUFFIXES = (".pcap", ".pcapng", ".cap", ".pcap.gz", ".pcapng.gz")
 SANITIZED = "asan" in BUILD.name
 DIVERGENCES = SOURCE / "tests/system/divergences.txt"
