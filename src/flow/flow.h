@@ -189,9 +189,14 @@ extern const size_t flow_counter_count;
 #define FLOW_ACTIVE_S_PRESET 1800
 
 struct flow_options {
-	uint32_t flow_count;  /* live flows at most, FLOW_COUNT_MIN..MAX */
+	uint32_t flow_count; /* live flows at most, FLOW_COUNT_MIN..MAX */
+	/* More than flow_count: the table doubles, up to this, before it
+	 * evicts; then records do not depend on the secret.  For files: it
+	 * takes memory, and time, between packets.  0: fixed. */
+	uint32_t flow_count_max;
 	bool mark_duplicates; /* several interfaces feed this table */
 	bool tcp_metrics;     /* records have tcp[]; takes more memory */
+	bool portable;        /* use no vector instructions; same records */
 	int64_t idle_ns;      /* idle timeout */
 	int64_t active_ns;    /* active timeout */
 	int64_t closed_ns;    /* a closed flow leaves after; 0: 5 s */
@@ -203,8 +208,8 @@ struct flow_options {
 	void *context;
 };
 
-/* Takes all memory now.  Returns 0, -EINVAL (an option out of range; no
- * emit) or -ENOMEM.  The caller owns *ret_table. */
+/* Takes all memory of 'flow_count' flows now.  Returns 0, -EINVAL (an option
+ * out of range; no emit) or -ENOMEM.  The caller owns *ret_table. */
 int flow_table_create(const struct flow_options *options,
 		      struct flow_table **ret_table);
 

@@ -14,6 +14,8 @@
 
 #define BATCH 32
 
+static_assert(BATCH <= ROOM_FLOWS, "a batch finds room for all its flows");
+
 static inline void count(struct flow_table *table, uint32_t index,
 			 unsigned side, const struct packet *packet)
 {
@@ -159,6 +161,7 @@ void flow_table_meter(struct flow_table *table, const struct packet *packets,
 	while (count > 0) {
 		unsigned part = count < BATCH ? (unsigned)count : BATCH;
 
+		table_room_make(table);
 		if (table->tcp)
 			batch_meter_tcp(table, packets, part);
 		else
