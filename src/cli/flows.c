@@ -239,8 +239,8 @@ static void evictions_tell(const struct engine_ledger *ledger)
 	if (early > 0)
 		fprintf(stderr,
 			"sonde: the flow table was full: %s flows left it "
-			"early and may be in several records; --flows makes "
-			"it larger\n",
+			"early and may be in several records, and others "
+			"would the next time; --flows makes it larger\n",
 			text_thousands(early, number));
 }
 

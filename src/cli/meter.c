@@ -1,6 +1,7 @@
 /* What the verbs that capture have in common: options, signals, faults. */
 #include <signal.h>
 #include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "cli/cli_private.h"
@@ -104,15 +105,20 @@ const struct option_row flow_rows[FLOW_ROWS_COUNT] = {
 	{.name = "flows",
 	 .type = OPTION_COUNT,
 	 .offset = offsetof(struct meter_options, flow_count),
-	 .preset = FLOW_COUNT_PRESET,
+	 .zero = true,
 	 .min = FLOW_COUNT_MIN,
 	 .max = FLOW_COUNT_MAX,
+	 .preset_note = "262144 on interfaces, any number in files",
 	 .help = "live flows at most; the idlest leave early beyond it"},
 	{.name = "tcp-metrics",
 	 .type = OPTION_BOOL,
 	 .offset = offsetof(struct meter_options, tcp_metrics),
 	 .help = "retransmissions, handshake times, windows and the like"},
 };
+
+/* SONDE_PORTABLE set: no vector instructions, for tests and comparisons.
+ * The preset of --flows is said in its row. */
+static_assert(FLOW_COUNT_PRESET == 262144, "as the row of --flows says");
 
 struct engine_options meter_engine_options(const struct meter_options *options)
 {
@@ -131,7 +137,8 @@ struct engine_options meter_engine_options(const struct meter_options *options)
 		.flow = {.flow_count = (uint32_t)options->flow_count,
 			 .idle_ns = options->idle_ns,
 			 .active_ns = options->active_ns,
-			 .tcp_metrics = options->tcp_metrics},
+			 .tcp_metrics = options->tcp_metrics,
+			 .portable = getenv("SONDE_PORTABLE") != NULL},
 	};
 }
 

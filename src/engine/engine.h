@@ -41,11 +41,14 @@ struct engine_options {
 	bool promiscuous;
 	const char *filter;
 	enum capture_stamp stamp;
-	uint16_t workers;         /* 0: 1 */
-	struct flow_options flow; /* emit, context, epoch, secret: ours */
-	bool meter;               /* decode and meter; else only deliver */
-	bool deliver;             /* frames to engine_poll() */
-	bool flush;               /* at the end, emit the flows still live */
+	uint16_t workers; /* 0: 1 */
+	/* emit, context, epoch, secret, flow_count_max: ours.  A flow_count
+	 * of 0: FLOW_COUNT_PRESET on interfaces; of files as many flows are
+	 * kept as there are, in up to half of the memory. */
+	struct flow_options flow;
+	bool meter;   /* decode and meter; else only deliver */
+	bool deliver; /* frames to engine_poll() */
+	bool flush;   /* at the end, emit the flows still live */
 	/* Called from engine_collect(): a record that ended, or (end_reason
 	 * NONE) a live flow that was asked for by engine_update().  Borrowed
 	 * during the call. */

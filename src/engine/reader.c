@@ -1,7 +1,10 @@
 /* Files with several workers: one thread reads and decodes, and deals each
  * packet to the worker that owns its addresses.  The deal looks at addresses
  * alone, whichever way round: both directions of a flow and all fragments of
- * a datagram meet in one shard. */
+ * a datagram meet in one shard.
+ *
+ * Every packet finds the time that it would find in the only shard: one that
+ * is stamped earlier than the latest so far comes behind a word on that. */
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -38,30 +41,49 @@ static void time_deal(struct engine *engine, struct wall now, bool rewind)
 {
 	struct packet time = {.at = now, .packets = rewind};
 
-	for (size_t i = 0; i < engine->worker_count; i++)
+	for (size_t i = 0; i < engine->worker_count; i++) {
 		deal(&engine->workers[i], &time);
+		engine->workers[i].dealt_until =
+			rewind ? (struct wall){0} : now;
+	}
+}
+
+/* *now: the latest stamp so far. */
+static void packet_deal(struct engine *engine, struct packet *packet,
+			struct wall *now)
+{
+	uint16_t shard =
+		tuple_shard(&packet->tuple, (uint16_t)engine->worker_count);
+	struct worker *worker = &engine->workers[shard];
+
+	if (wall_before(*now, packet->at))
+		*now = packet->at;
+	if (wall_before(packet->at, *now) &&
+	    wall_before(worker->dealt_until, *now))
+		deal(worker, &(struct packet){.at = *now});
+	worker->dealt_until = *now;
+	packet->bytes = NULL; /* given back already */
+	deal(worker, packet);
 }
 
 static void packets_deal(struct reader *reader, struct packet *packets,
 			 size_t count)
 {
 	struct engine *engine = reader->engine;
-	uint16_t workers = (uint16_t)engine->worker_count;
 
 	while (count > 0) {
 		struct wall before = reader->feed->newest;
+		struct wall now = before;
 		bool rewind;
 		size_t part =
 			feed_timeline(reader->feed, packets, count, &rewind);
 
-		if (rewind)
+		if (rewind) {
 			time_deal(engine, before, true);
-		for (size_t i = 0; i < part; i++) {
-			packets[i].bytes = NULL; /* given back already */
-			deal(&engine->workers[tuple_shard(&packets[i].tuple,
-							  workers)],
-			     &packets[i]);
+			now = packets[0].at;
 		}
+		for (size_t i = 0; i < part; i++)
+			packet_deal(engine, &packets[i], &now);
 		packets += part;
 		count -= part;
 	}

@@ -21,6 +21,10 @@
 #define CLOSED_NS         (5 * NS_PER_S)
 #define OUTER_SIZE(count) ((count) * sizeof(struct flow_outer))
 
+static_assert(sizeof(struct flow_outer) == FLOW_TUNNEL_SIZE, "as flow.h says");
+static_assert(sizeof(struct tcp_hot) + sizeof(struct tcp_rare) == FLOW_TCP_SIZE,
+	      "as flow.h says");
+
 /* Where each part lies in the one piece. */
 struct layout {
 	size_t hot;
@@ -239,7 +243,8 @@ static uint8_t *growing_reserve(struct flow_table *table,
 		*ret_layout = layout_make(most, options->mark_duplicates,
 					  options->tcp_metrics, true);
 		table->flow_count_max = most;
-		table->outer_size = OUTER_SIZE(most);
+		table->outer_size =
+			(OUTER_SIZE(most) / HUGE_PAGE + 1) * HUGE_PAGE;
 		table->memory_size = ret_layout->size + HUGE_PAGE;
 		table->outer = memory_reserve(table->outer_size);
 		table->memory = memory_reserve(table->memory_size);

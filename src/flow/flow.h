@@ -214,8 +214,12 @@ int flow_table_create(const struct flow_options *options,
 		      struct flow_table **ret_table);
 
 /* Bytes of memory that a table of 'flow_count' flows takes, not counting
- * 256 a flow with tcp_metrics, 8 to 12 a flow with mark_duplicates and 40 for
- * each entry that ever held a flow inside a tunnel. */
+ * FLOW_TCP_SIZE a flow with tcp_metrics, up to FLOW_MARK_SIZE a flow with
+ * mark_duplicates and FLOW_TUNNEL_SIZE for each entry that ever held a flow
+ * inside a tunnel. */
+#define FLOW_TCP_SIZE    256
+#define FLOW_MARK_SIZE   12
+#define FLOW_TUNNEL_SIZE 40
 size_t flow_table_size(uint32_t flow_count);
 
 /* Frees without emitting; NULL is fine. */

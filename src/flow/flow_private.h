@@ -221,12 +221,12 @@ void flow_count(struct flow_table *table, uint32_t index, unsigned side,
 uint32_t bucket_count_of(uint32_t flow_count);
 uint32_t mark_count_of(uint32_t flow_count); /* a power of two */
 
-/* Address space without memory; NULL: none. */
+/* Address space without memory, 'size' a multiple of 2 MiB; NULL: none. */
 void *memory_reserve(size_t size);
 
 /* Memory for the first 'to' bytes of a reserved array of which the first
- * 'from' have it already: zeroed, and present if 'populate'.  Returns 0 or
- * -ENOMEM. */
+ * 'from' have it already: zeroed, and present if 'populate'.  Takes up to
+ * the next multiple of 2 MiB.  Returns 0 or -ENOMEM. */
 int memory_commit(void *array, size_t from, size_t to, bool populate);
 
 /* Touches the pages now rather than at a packet.  Returns 0 or -ENOMEM. */
