@@ -265,7 +265,7 @@ static void stays_within_the_memory_there_is(void **state)
 static void evicts_where_the_memory_ends(void **state)
 {
 	struct flow_options options = growing(1 << 20);
-	struct rlimit before, limit = {0};
+	struct rlimit before, limit = {.rlim_cur = 4096};
 	struct kept kept;
 
 	(void)state;
