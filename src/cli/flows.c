@@ -175,6 +175,7 @@ static int flows_open(struct flows *flows, const char *const *targets,
 	rc = engine_create(&options, &flows->engine, &fault);
 	if (rc < 0)
 		return usage_fail("%s", fault.text);
+	signals_catch(flows->engine); /* frames come from here on */
 	rc = export_text_open((enum export_format)flows->options->format,
 			      stdout, flows_fields(flows), flows_columns,
 			      output_width(), &flows->text);
@@ -183,6 +184,7 @@ static int flows_open(struct flows *flows, const char *const *targets,
 	if (rc == 0)
 		return EXIT_DONE;
 	export_text_close(flows->text);
+	signals_release();
 	engine_destroy(flows->engine);
 	return usage_fail("%s", err_sentence(rc));
 }
@@ -303,7 +305,6 @@ static int flows_run(const struct flows_options *options,
 	free(targets);
 	if (rc != EXIT_DONE)
 		return rc;
-	signals_catch(flows.engine);
 	flows_drain(&flows);
 	return flows_close(&flows);
 }
