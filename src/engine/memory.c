@@ -18,17 +18,18 @@ static uint64_t least(uint64_t a, uint64_t b)
 static uint64_t group_limit(const char *group)
 {
 	char path[PATH + 64];
+	char text[32] = "", *end;
 	unsigned long long size;
 	FILE *file;
-	int count;
 
 	(void)snprintf(path, sizeof path, CGROUPS "%s/memory.max", group);
 	file = fopen(path, "re");
 	if (!file)
 		return UINT64_MAX;
-	count = fscanf(file, "%llu", &size);
+	(void)!fgets(text, sizeof text, file);
 	(void)fclose(file);
-	return count == 1 ? size : UINT64_MAX;
+	size = strtoull(text, &end, 10);
+	return end > text ? size : UINT64_MAX;
 }
 
 /* The least of our group's (cgroup v2, "0::/path") and those above. */
