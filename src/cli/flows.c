@@ -192,6 +192,7 @@ static int flows_open(struct flows *flows, const char *const *targets,
 	rc = engine_create(&options, &flows->engine, &fault);
 	if (rc < 0)
 		return usage_fail("%s", fault.text);
+	signals_catch(flows->engine); /* frames come from here on */
 	rc = flows_fields(flows->options, flows);
 	if (rc == 0)
 		rc = export_text_open(
@@ -203,6 +204,7 @@ static int flows_open(struct flows *flows, const char *const *targets,
 	if (rc == 0)
 		return EXIT_DONE;
 	export_text_close(flows->text);
+	signals_release();
 	free(flows->rows);
 	engine_destroy(flows->engine);
 	return usage_fail("%s", err_sentence(rc));
@@ -260,8 +262,8 @@ static void evictions_tell(const struct engine_ledger *ledger)
 	if (early > 0)
 		fprintf(stderr,
 			"sonde: the flow table was full: %s flows left it "
-			"early and may be in several records; --flows makes "
-			"it larger\n",
+			"early and may be in several records, and others "
+			"would the next time; --flows makes it larger\n",
 			text_thousands(early, number));
 }
 
@@ -325,7 +327,6 @@ static int flows_run(const struct flows_options *options,
 	free(targets);
 	if (rc != EXIT_DONE)
 		return rc;
-	signals_catch(flows.engine);
 	flows_drain(&flows);
 	return flows_close(&flows);
 }

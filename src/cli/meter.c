@@ -1,6 +1,7 @@
 /* What the verbs that capture have in common: options, signals, faults. */
 #include <signal.h>
 #include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "cli/cli_private.h"
@@ -104,9 +105,10 @@ const struct option_row flow_rows[FLOW_ROWS_COUNT] = {
 	{.name = "flows",
 	 .type = OPTION_COUNT,
 	 .offset = offsetof(struct meter_options, flow_count),
-	 .preset = FLOW_COUNT_PRESET,
+	 .zero = true,
 	 .min = FLOW_COUNT_MIN,
 	 .max = FLOW_COUNT_MAX,
+	 .preset_note = "262144 on interfaces, any number in files",
 	 .help = "live flows at most; the idlest leave early beyond it"},
 	{.name = "tcp-metrics",
 	 .type = OPTION_BOOL,
@@ -239,6 +241,9 @@ static void timeouts_give(const struct meter_options *options,
 	flow->phase_active_ns[FLOW_PHASE_ICMP] = active_ns[FLOW_PHASE_OTHER];
 	flow->phase_active_ns[FLOW_PHASE_OTHER] = active_ns[FLOW_PHASE_OTHER];
 }
+/* SONDE_PORTABLE set: no vector instructions, for tests and comparisons.
+ * The preset of --flows is said in its row. */
+static_assert(FLOW_COUNT_PRESET == 262144, "as the row of --flows says");
 
 struct engine_options meter_engine_options(const struct meter_options *options)
 {
@@ -257,6 +262,7 @@ struct engine_options meter_engine_options(const struct meter_options *options)
 			 .idle_ns = options->idle_ns,
 			 .active_ns = options->active_ns,
 			 .tcp_metrics = options->tcp_metrics,
+			 .portable = getenv("SONDE_PORTABLE") != NULL,
 			 .sample_flows = (uint32_t)options->sample_flows},
 		.sample = sample_options(options),
 		.sample_seed = (uint64_t)options->sample_seed,

@@ -245,8 +245,11 @@ static int engine_begin(struct run *run, struct fault *ret_fault)
 
 static int top_begin(struct run *run, struct fault *ret_fault)
 {
-	uint64_t count = (uint64_t)run->options->meter.flow_count *
-			 (uint64_t)run->options->meter.workers;
+	const struct meter_options *options = &run->options->meter;
+	uint64_t count = options->flow_count ? (uint64_t)options->flow_count
+					     : FLOW_COUNT_PRESET;
+
+	count *= (uint64_t)options->workers;
 
 	run->top = top_create(count < TOP_COUNT_MAX ? (uint32_t)count
 						    : TOP_COUNT_MAX);

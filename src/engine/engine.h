@@ -42,9 +42,12 @@ struct engine_options {
 	bool promiscuous;
 	const char *filter;
 	enum capture_stamp stamp;
-	uint16_t workers;         /* 0: 1 */
-	struct flow_options flow; /* emit, context, epoch, secret, sampled and
-				     sample_seed: ours */
+	uint16_t workers; /* 0: 1 */
+	/* emit, context, epoch, secret, flow_count_max, sampled and
+	 * sample_seed: ours.  A flow_count of 0: FLOW_COUNT_PRESET on
+	 * interfaces; of files as many flows are kept as there are, in up to
+	 * half of the memory. */
+	struct flow_options flow;
 	/* Which frames are decoded and metered; engine_poll() has them all.
 	 * Each capture's frames are a stream by themselves. */
 	struct sample_options sample;

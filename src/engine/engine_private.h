@@ -95,8 +95,9 @@ struct worker {
 	pthread_t thread;
 	bool started;
 	int wake_fd;
-	struct feed *feed; /* NULL: fed by the reader */
-	struct ring dealt; /* struct packet, reader -> worker */
+	struct feed *feed;       /* NULL: fed by the reader */
+	struct ring dealt;       /* struct packet, reader -> worker */
+	struct wall dealt_until; /* the time it was told; the reader's */
 	atomic_bool dealt_ended;
 	struct flow_table *table;
 	struct ring records; /* struct flow_record, worker -> collector */
@@ -226,5 +227,11 @@ bool worker_find(struct worker *worker, struct lookup *lookup);
 void *worker_main(void *argument);
 void *reader_main(void *argument);
 uint16_t tuple_shard(const struct packet_tuple *tuple, uint16_t count);
+
+/* ---- memory.c */
+
+/* Bytes of memory that this process may use: the machine's, or what its
+ * control group leaves of it. */
+uint64_t memory_limit(void);
 
 #endif

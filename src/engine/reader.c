@@ -1,7 +1,10 @@
 /* Files with several workers: one thread reads and decodes, and deals each
  * packet to the worker that owns its addresses.  The deal looks at addresses
  * alone, whichever way round: both directions of a flow and all fragments of
- * a datagram meet in one shard. */
+ * a datagram meet in one shard.
+ *
+ * Every packet finds the time that it would find in the only shard: one that
+ * is stamped earlier than the latest so far comes behind a word on that. */
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -38,32 +41,29 @@ static void time_deal(struct engine *engine, struct wall now, bool rewind)
 {
 	struct packet time = {.at = now, .packets = rewind};
 
-	for (size_t i = 0; i < engine->worker_count; i++)
+	for (size_t i = 0; i < engine->worker_count; i++) {
 		deal(&engine->workers[i], &time);
+		engine->workers[i].dealt_until =
+			rewind ? (struct wall){0} : now;
+	}
 }
 
-/* Deals packets of one timeline, after 'now'.  A worker that gets a late one
- * may not have had the packet it is later than: it is told the time first,
- * else a flow whose timeout has passed would go on. */
-static void part_deal(struct engine *engine, struct packet *packets,
-		      size_t count, struct wall now)
+/* *now: the latest stamp so far. */
+static void packet_deal(struct engine *engine, struct packet *packet,
+			struct wall *now)
 {
-	uint16_t workers = (uint16_t)engine->worker_count;
+	uint16_t shard =
+		tuple_shard(&packet->tuple, (uint16_t)engine->worker_count);
+	struct worker *worker = &engine->workers[shard];
 
-	for (size_t i = 0; i < count; i++) {
-		struct worker *worker = &engine->workers[tuple_shard(
-			&packets[i].tuple, workers)];
-
-		if (wall_before(packets[i].at, now)) {
-			struct packet time = {.at = now};
-
-			deal(worker, &time);
-		}
-		packets[i].bytes = NULL; /* given back already */
-		deal(worker, &packets[i]);
-		if (wall_before(now, packets[i].at))
-			now = packets[i].at;
-	}
+	if (wall_before(*now, packet->at))
+		*now = packet->at;
+	if (wall_before(packet->at, *now) &&
+	    wall_before(worker->dealt_until, *now))
+		deal(worker, &(struct packet){.at = *now});
+	worker->dealt_until = *now;
+	packet->bytes = NULL; /* given back already */
+	deal(worker, packet);
 }
 
 static void packets_deal(struct reader *reader, struct packet *packets,
@@ -73,14 +73,17 @@ static void packets_deal(struct reader *reader, struct packet *packets,
 
 	while (count > 0) {
 		struct wall before = reader->feed->newest;
+		struct wall now = before;
 		bool rewind;
 		size_t part =
 			feed_timeline(reader->feed, packets, count, &rewind);
 
-		if (rewind)
+		if (rewind) {
 			time_deal(engine, before, true);
-		part_deal(engine, packets, part,
-			  rewind ? packets[0].at : before);
+			now = packets[0].at;
+		}
+		for (size_t i = 0; i < part; i++)
+			packet_deal(engine, &packets[i], &now);
 		packets += part;
 		count -= part;
 	}

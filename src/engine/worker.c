@@ -15,6 +15,8 @@
 #define DRAIN_NS     (2 * NS_PER_S)
 #define RETIRE_MS    10
 
+#define GROWING_FLOWS 16384 /* of a table that grows, at first */
+
 /* Waits for room in the ring of records while nothing may be lost. */
 static bool records_room(struct worker *worker)
 {
@@ -316,16 +318,41 @@ void *worker_main(void *argument)
 	return NULL;
 }
 
+/* Flows that half of the memory has room for, in one of the workers. */
+static uint32_t flow_count_most(const struct engine *engine)
+{
+	size_t size = flow_table_size(FLOW_COUNT_PRESET) / FLOW_COUNT_PRESET;
+	uint64_t count;
+
+	size += FLOW_TUNNEL_SIZE + FLOW_MARK_SIZE;
+	if (engine->options.flow.tcp_metrics)
+		size += FLOW_TCP_SIZE;
+	count = memory_limit() / 2 / engine->worker_count / size;
+	return count < FLOW_COUNT_MAX ? (uint32_t)count : FLOW_COUNT_MAX;
+}
+
+static void flow_count_set(const struct engine *engine,
+			   struct flow_options *options)
+{
+	uint32_t workers = (uint32_t)engine->worker_count;
+
+	if (options->flow_count == 0 && !engine->feeds[0].live) {
+		options->flow_count = GROWING_FLOWS;
+		options->flow_count_max = flow_count_most(engine);
+		return;
+	}
+	if (options->flow_count == 0)
+		options->flow_count = FLOW_COUNT_PRESET;
+	options->flow_count = (options->flow_count + workers - 1) / workers;
+	if (options->flow_count < FLOW_COUNT_MIN)
+		options->flow_count = FLOW_COUNT_MIN;
+}
+
 int worker_table_make(struct worker *worker)
 {
 	struct flow_options options = worker->engine->options.flow;
-	uint32_t workers = (uint32_t)worker->engine->worker_count;
 
-	if (options.flow_count == 0)
-		options.flow_count = FLOW_COUNT_PRESET;
-	options.flow_count = (options.flow_count + workers - 1) / workers;
-	if (options.flow_count < FLOW_COUNT_MIN)
-		options.flow_count = FLOW_COUNT_MIN;
+	flow_count_set(worker->engine, &options);
 	if (options.idle_ns == 0)
 		options.idle_ns = FLOW_IDLE_S_PRESET * NS_PER_S;
 	if (options.active_ns == 0)

@@ -20,6 +20,10 @@
 #define PAGE              4096
 #define OUTER_SIZE(count) ((count) * sizeof(struct flow_outer))
 
+static_assert(sizeof(struct flow_outer) == FLOW_TUNNEL_SIZE, "as flow.h says");
+static_assert(sizeof(struct tcp_hot) + sizeof(struct tcp_rare) == FLOW_TCP_SIZE,
+	      "as flow.h says");
+
 /* Where each part lies in the one piece. */
 struct layout {
 	size_t hot;
@@ -27,55 +31,58 @@ struct layout {
 	size_t cold;
 	size_t wheel;
 	size_t fragments;
+	size_t datagrams;
+	size_t heads;
 	size_t marks;
 	size_t mark_next;
 	size_t tcp;
 	size_t tcp_rare;
 	size_t size;
+	size_t align;
 	uint32_t bucket_count;
 	uint32_t mark_count; /* a power of two, or 0 */
+	uint32_t datagram_count;
 };
 
-static size_t part(size_t *end, size_t size)
+static size_t part(struct layout *layout, size_t size)
 {
-	size_t at = *end;
+	size_t at = layout->size;
 
-	*end = (at + size + 127) & ~(size_t)127;
+	layout->size = (at + size + layout->align - 1) & ~(layout->align - 1);
 	return at;
 }
 
-static struct layout layout_make(uint32_t flow_count, bool marks, bool tcp)
+/* Of a table that may grow every array has room for the largest, and begins
+ * where a huge page does. */
+static struct layout layout_make(uint32_t flow_count, bool marks, bool tcp,
+				 bool grows)
 {
+	struct layout layout = {
+		.align = grows ? HUGE_PAGE : 128,
+		.bucket_count = bucket_count_of(flow_count),
+		.mark_count = marks ? mark_count_of(flow_count) : 0,
+		.datagram_count = grows ? DATAGRAMS_MAX : DATAGRAMS};
+	struct layout *l = &layout;
 	size_t tcp_count = tcp ? flow_count : 0;
-	struct layout layout = {0};
-	size_t end = 0;
 
-	layout.bucket_count =
-		(uint32_t)((uint64_t)flow_count * BUCKET_FILL_NUM /
-				   BUCKET_FILL_DEN +
-			   1);
-	if (marks)
-		layout.mark_count = UINT32_C(1)
-				    << (32 - __builtin_clz(flow_count - 1));
-	layout.hot = part(&end, flow_count * sizeof(struct flow_hot));
-	layout.buckets =
-		part(&end, layout.bucket_count * sizeof(struct flow_bucket));
-	layout.cold = part(&end, flow_count * sizeof(struct flow_cold));
-	layout.wheel = part(&end, sizeof(struct wheel));
-	layout.fragments = part(&end, fragment_table_size());
-	layout.marks = part(&end, layout.mark_count * sizeof(uint32_t));
-	layout.mark_next =
-		part(&end, marks ? flow_count * sizeof(uint32_t) : 0);
-	layout.tcp = part(&end, tcp_count * sizeof(struct tcp_hot));
-	layout.tcp_rare = part(&end, tcp_count * sizeof(struct tcp_rare));
-	layout.size = end;
+	l->hot = part(l, flow_count * sizeof(struct flow_hot));
+	l->buckets = part(l, l->bucket_count * sizeof(struct flow_bucket));
+	l->cold = part(l, flow_count * sizeof(struct flow_cold));
+	l->wheel = part(l, sizeof(struct wheel));
+	l->fragments = part(l, fragment_table_size());
+	l->datagrams = part(l, fragment_datagrams_size(l->datagram_count));
+	l->heads = part(l, fragment_heads_size(l->datagram_count));
+	l->marks = part(l, l->mark_count * sizeof(uint32_t));
+	l->mark_next = part(l, marks ? flow_count * sizeof(uint32_t) : 0);
+	l->tcp = part(l, tcp_count * sizeof(struct tcp_hot));
+	l->tcp_rare = part(l, tcp_count * sizeof(struct tcp_rare));
 	return layout;
 }
 
 size_t flow_table_size(uint32_t flow_count)
 {
 	return sizeof(struct flow_table) +
-	       layout_make(flow_count, false, false).size;
+	       layout_make(flow_count, false, false, false).size;
 }
 
 static bool phases_valid(const struct flow_options *options)
@@ -101,6 +108,7 @@ static bool options_valid(const struct flow_options *options)
 {
 	return options->emit && options->flow_count >= FLOW_COUNT_MIN &&
 	       options->flow_count <= FLOW_COUNT_MAX &&
+	       options->flow_count_max <= FLOW_COUNT_MAX &&
 	       options->idle_ns >= FLOW_IDLE_S_MIN * NS_PER_S &&
 	       options->idle_ns <= FLOW_IDLE_S_MAX * NS_PER_S &&
 	       options->active_ns >= FLOW_ACTIVE_S_MIN * NS_PER_S &&
@@ -109,8 +117,8 @@ static bool options_valid(const struct flow_options *options)
 	       phases_valid(options);
 }
 
-/* Pages now rather than at a packet; older kernels are asked page by page. */
-static int populate(uint8_t *bytes, size_t size)
+/* Older kernels are asked page by page. */
+int memory_populate(uint8_t *bytes, size_t size)
 {
 	if (madvise(bytes, size, MADV_POPULATE_WRITE) == 0)
 		return 0;
@@ -153,7 +161,17 @@ static uint8_t *memory_take(struct flow_table *table, size_t size)
 		(void)madvise(bytes, size, MADV_HUGEPAGE);
 	}
 	size = (size + PAGE - 1) / PAGE * PAGE;
-	return populate(bytes, size) < 0 ? NULL : bytes;
+	return memory_populate(bytes, size) < 0 ? NULL : bytes;
+}
+
+static void memory_return(struct flow_table *table)
+{
+	if (table->outer)
+		(void)munmap(table->outer, table->outer_size);
+	if (table->memory)
+		(void)munmap(table->memory, table->memory_size);
+	table->outer = NULL;
+	table->memory = NULL;
 }
 
 static void parts_place(struct flow_table *table, uint8_t *bytes,
@@ -170,14 +188,14 @@ static void parts_place(struct flow_table *table, uint8_t *bytes,
 	table->wheel = at;
 	at = bytes + layout->fragments;
 	table->fragments = at;
-	table->bucket_count = layout->bucket_count;
+	table->bucket_count = bucket_count_of(table->flow_count);
 	if (!layout->mark_count)
 		return;
 	at = bytes + layout->marks;
 	table->marks = at;
 	at = bytes + layout->mark_next;
 	table->mark_next = at;
-	table->mark_mask = layout->mark_count - 1;
+	table->mark_mask = mark_count_of(table->flow_count) - 1;
 }
 
 static void tcp_place(struct flow_table *table, uint8_t *bytes,
@@ -253,6 +271,7 @@ static void options_take(struct flow_table *table,
 			 const struct flow_options *options)
 {
 	table->flow_count = options->flow_count;
+	table->portable = options->portable;
 	for (unsigned i = 0; i < FLOW_PHASE_COUNT; i++) {
 		table->limit_ns[i] = phase_idle_ns(options, i);
 		table->active_ns[i] = phase_active_ns(options, i);
@@ -264,51 +283,116 @@ static void options_take(struct flow_table *table,
 	flow_sampling_init(table, options);
 }
 
+/* All memory of a table that keeps its size; NULL: none. */
+static uint8_t *fixed_take(struct flow_table *table,
+			   const struct flow_options *options,
+			   struct layout *ret_layout)
+{
+	*ret_layout = layout_make(options->flow_count, options->mark_duplicates,
+				  options->tcp_metrics, false);
+	table->flow_count_max = options->flow_count;
+	table->outer_size = OUTER_SIZE(options->flow_count);
+	table->outer = (void *)map(table->outer_size);
+	return table->outer ? memory_take(table, ret_layout->size) : NULL;
+}
+
+/* Address space of one that grows, as much of it as there is; NULL: none. */
+static uint8_t *growing_reserve(struct flow_table *table,
+				const struct flow_options *options,
+				struct layout *ret_layout)
+{
+	uint32_t most = options->flow_count_max;
+
+	for (; most > options->flow_count; most /= 2) {
+		*ret_layout = layout_make(most, options->mark_duplicates,
+					  options->tcp_metrics, true);
+		table->flow_count_max = most;
+		table->outer_size =
+			(OUTER_SIZE(most) / HUGE_PAGE + 1) * HUGE_PAGE;
+		table->memory_size = ret_layout->size + HUGE_PAGE;
+		table->outer = memory_reserve(table->outer_size);
+		table->memory = memory_reserve(table->memory_size);
+		if (table->outer && table->memory)
+			return align_up(table->memory, HUGE_PAGE);
+		memory_return(table);
+	}
+	return NULL;
+}
+
+/* The parts that stay as they are. */
+static int growing_commit(struct flow_table *table, uint8_t *bytes,
+			  const struct layout *layout)
+{
+	const struct {
+		size_t at, size;
+	} parts[] = {
+		{layout->wheel, sizeof(struct wheel)},
+		{layout->fragments, fragment_table_size()},
+		{layout->datagrams, fragment_datagrams_size(DATAGRAMS)},
+		{layout->heads, fragment_heads_size(DATAGRAMS)},
+	};
+	int rc = 0;
+
+	for (size_t i = 0; i < sizeof parts / sizeof *parts && rc == 0; i++)
+		rc = memory_commit(bytes + parts[i].at, 0, parts[i].size, true);
+	return rc < 0 ? rc : table_commit(table, 0, table->flow_count);
+}
+
+static int memory_make(struct flow_table *table,
+		       const struct flow_options *options)
+{
+	bool grows = options->flow_count_max > options->flow_count;
+	struct layout layout;
+	uint8_t *bytes;
+	int rc = 0;
+
+	bytes = grows ? growing_reserve(table, options, &layout) : NULL;
+	grows = bytes != NULL;
+	if (!grows)
+		bytes = fixed_take(table, options, &layout);
+	if (!bytes)
+		return -ENOMEM;
+	parts_place(table, bytes, &layout);
+	if (options->tcp_metrics)
+		tcp_place(table, bytes, &layout);
+	if (grows)
+		rc = growing_commit(table, bytes, &layout);
+	if (rc == 0)
+		fragment_table_init(table, bytes + layout.datagrams,
+				    (void *)(bytes + layout.heads),
+				    layout.datagram_count);
+	return rc;
+}
+
 int flow_table_create(const struct flow_options *options,
 		      struct flow_table **ret_table)
 {
-	struct layout layout;
 	struct flow_table *table;
-	uint8_t *bytes;
-	int rc = -ENOMEM;
+	int rc;
 
 	if (!options_valid(options))
 		return -EINVAL;
 	table = calloc(1, sizeof *table);
 	if (!table)
 		return -ENOMEM;
-	layout = layout_make(options->flow_count, options->mark_duplicates,
-			     options->tcp_metrics);
-	bytes = memory_take(table, layout.size);
-	if (!bytes)
-		goto fail;
-	table->outer = (void *)map(OUTER_SIZE(options->flow_count));
-	if (!table->outer)
-		goto fail;
-	parts_place(table, bytes, &layout);
-	if (options->tcp_metrics)
-		tcp_place(table, bytes, &layout);
 	options_take(table, options);
-	rc = secret_make(table, options->secret);
-	if (rc < 0)
-		goto fail;
+	rc = memory_make(table, options);
+	if (rc == 0)
+		rc = secret_make(table, options->secret);
+	if (rc < 0) {
+		flow_table_destroy(table);
+		return rc;
+	}
 	wheel_init(table);
-	fragment_table_init(table->fragments);
 	duplicate_clear(table);
 	*ret_table = table;
 	return 0;
-fail:
-	flow_table_destroy(table);
-	return rc;
 }
 
 void flow_table_destroy(struct flow_table *table)
 {
 	if (!table)
 		return;
-	if (table->outer)
-		(void)munmap(table->outer, OUTER_SIZE(table->flow_count));
-	if (table->memory)
-		(void)munmap(table->memory, table->memory_size);
+	memory_return(table);
 	free(table);
 }

@@ -58,7 +58,6 @@ static uint32_t first_find(const struct flow_table *table, uint32_t index,
 void duplicate_enter(struct flow_table *table, uint32_t index, unsigned side)
 {
 	uint32_t first = first_find(table, index, side);
-	uint32_t *head;
 
 	while (first != FLOW_NONE && flow_settle(table, first))
 		first = first_find(table, index, side);
@@ -66,10 +65,16 @@ void duplicate_enter(struct flow_table *table, uint32_t index, unsigned side)
 		table->cold[index].bits |= COLD_DUPLICATE;
 		return;
 	}
-	head = mark_head(table, index);
+	duplicate_link(table, index);
+	table->cold[index].bits |= COLD_MARKED;
+}
+
+void duplicate_link(struct flow_table *table, uint32_t index)
+{
+	uint32_t *head = mark_head(table, index);
+
 	table->mark_next[index] = *head;
 	*head = index;
-	table->cold[index].bits |= COLD_MARKED;
 }
 
 void duplicate_leave(struct flow_table *table, uint32_t index)

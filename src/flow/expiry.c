@@ -182,6 +182,7 @@ void flow_table_advance(struct flow_table *table, struct wall now)
 	if (now_ns <= table->now_ns)
 		return;
 	table->now_ns = now_ns;
+	table_room_make(table);
 	if (now_ns >= table->event_ns)
 		flow_time_pass(table);
 }

@@ -238,9 +238,14 @@ extern const size_t flow_counter_count;
 #define FLOW_CLOSED_S_PRESET 5
 
 struct flow_options {
-	uint32_t flow_count;  /* live flows at most, FLOW_COUNT_MIN..MAX */
+	uint32_t flow_count; /* live flows at most, FLOW_COUNT_MIN..MAX */
+	/* More than flow_count: the table doubles, up to this, before it
+	 * evicts; then records do not depend on the secret.  For files: it
+	 * takes memory, and time, between packets.  0: fixed. */
+	uint32_t flow_count_max;
 	bool mark_duplicates; /* several interfaces feed this table */
 	bool tcp_metrics;     /* records have tcp[]; takes more memory */
+	bool portable;        /* use no vector instructions; same records */
 	int64_t idle_ns;      /* idle timeout */
 	int64_t active_ns;    /* active timeout */
 	/* The same for one phase; 0: as above, but 'opening' and 'closing'
@@ -269,14 +274,18 @@ struct flow_options {
 /* The longest that any flow may go without packets. */
 int64_t flow_options_idle_ns(const struct flow_options *options);
 
-/* Takes all memory now.  Returns 0, -EINVAL (an option out of range; no
- * emit) or -ENOMEM.  The caller owns *ret_table. */
+/* Takes all memory of 'flow_count' flows now.  Returns 0, -EINVAL (an option
+ * out of range; no emit) or -ENOMEM.  The caller owns *ret_table. */
 int flow_table_create(const struct flow_options *options,
 		      struct flow_table **ret_table);
 
 /* Bytes of memory that a table of 'flow_count' flows takes, not counting
- * 256 a flow with tcp_metrics, 8 to 12 a flow with mark_duplicates and 40 for
- * each entry that ever held a flow inside a tunnel. */
+ * FLOW_TCP_SIZE a flow with tcp_metrics, up to FLOW_MARK_SIZE a flow with
+ * mark_duplicates and FLOW_TUNNEL_SIZE for each entry that ever held a flow
+ * inside a tunnel. */
+#define FLOW_TCP_SIZE    256
+#define FLOW_MARK_SIZE   12
+#define FLOW_TUNNEL_SIZE 40
 size_t flow_table_size(uint32_t flow_count);
 
 /* Frees without emitting; NULL is fine. */

@@ -125,10 +125,12 @@ struct flow_table {
 	struct tcp_rare *tcp_rare;
 	uint32_t bucket_count;
 	uint32_t flow_count;
-	uint32_t used;  /* entries in the buckets, dormant ones too */
-	uint32_t fresh; /* entries from here on were never used */
-	uint32_t free;  /* list through 'next' */
-	uint32_t live;  /* open records */
+	uint32_t flow_count_max; /* it may grow up to this */
+	uint32_t used;           /* entries in the buckets, dormant ones too */
+	uint32_t fresh;          /* entries from here on were never used */
+	uint32_t free;           /* list through 'next' */
+	uint32_t live;           /* open records */
+	uint32_t waiting;        /* datagrams without their first fragment */
 
 	int64_t now_ns;                     /* latest stamp so far */
 	int64_t previous_ns;                /* the stamp before */
@@ -150,6 +152,7 @@ struct flow_table {
 	void *context;
 	void *memory;
 	size_t memory_size;
+	size_t outer_size;
 	uint8_t secret[192];
 	uint64_t sample_threshold; /* a hash below is taken; 0: every flow */
 	uint8_t sample_secret[192];
@@ -177,6 +180,10 @@ uint32_t table_find(const struct flow_table *table, const struct flow_key *key);
 /* Takes a free entry (there must be one), puts it under 'key', which must
  * not be there, and zeroes it. */
 uint32_t table_insert(struct flow_table *table, const struct flow_key *key);
+
+/* Puts the entry under 'key' in the buckets; there must be a free way. */
+void table_link(struct flow_table *table, const struct flow_key *key,
+		uint32_t index);
 
 /* Gives the entry back. */
 void table_remove(struct flow_table *table, uint32_t index);
@@ -214,6 +221,41 @@ void flow_backdate(struct flow_table *table, uint32_t index, int64_t at_ns);
 /* Counts a packet in the entry. */
 void flow_count(struct flow_table *table, uint32_t index, unsigned side,
 		const struct packet *packet);
+
+/* ---- grow.c: a table that doubles before it evicts */
+
+uint32_t bucket_count_of(uint32_t flow_count);
+uint32_t mark_count_of(uint32_t flow_count); /* a power of two */
+
+/* Address space without memory, 'size' a multiple of 2 MiB; NULL: none. */
+void *memory_reserve(size_t size);
+
+/* Memory for the first 'to' bytes of a reserved array of which the first
+ * 'from' have it already: zeroed, and present if 'populate'.  Takes up to
+ * the next multiple of 2 MiB.  Returns 0 or -ENOMEM. */
+int memory_commit(void *array, size_t from, size_t to, bool populate);
+
+/* Touches the pages now rather than at a packet.  Returns 0 or -ENOMEM. */
+int memory_populate(uint8_t *bytes, size_t size);
+
+/* Takes memory for 'flow_count' entries in every array (the first 'from'
+ * have it).  Returns 0 or -ENOMEM. */
+int table_commit(struct flow_table *table, uint32_t from, uint32_t flow_count);
+
+/* Doubles the table.  Keys made before are void afterwards; entries stay. */
+void table_grow(struct flow_table *table);
+
+/* What may begin until the next call of table_room_make(), at least: flows
+ * of a batch, and what the fragments that wait turn into. */
+#define ROOM_FLOWS 64
+
+/* Before a batch: while the table may grow, nothing in it is evicted. */
+static inline void table_room_make(struct flow_table *table)
+{
+	if (table->flow_count < table->flow_count_max &&
+	    table->flow_count - table->used < ROOM_FLOWS + table->waiting)
+		table_grow(table);
+}
 
 /* ---- expiry.c */
 
@@ -306,8 +348,17 @@ bool icmp_two_way(const struct packet_tuple *tuple, bool *ret_request);
 
 /* ---- fragment.c */
 
+#define DATAGRAMS     4096 /* powers of two */
+#define DATAGRAMS_MAX (1u << 20)
+
+/* Where the datagrams, and their hash, lie in the table's memory. */
 size_t fragment_table_size(void);
-void fragment_table_init(struct fragment_table *fragments);
+size_t fragment_datagrams_size(uint32_t count);
+size_t fragment_heads_size(uint32_t count);
+
+/* Room for DATAGRAMS, and up to 'count_max' if the arrays are reserved. */
+void fragment_table_init(struct flow_table *table, void *datagrams,
+			 uint32_t *heads, uint32_t count_max);
 
 /* Meters a packet that is a fragment, now or when its first one is here. */
 void fragment_meter(struct flow_table *table, const struct packet *packet);
@@ -341,6 +392,8 @@ void flow_sampling_meter(struct flow_table *table, const struct packet *packets,
 /* A flow has begun with a packet of 'side': it is a duplicate if that side of
  * its 5-tuple was seen in another flow, else one that counts. */
 void duplicate_enter(struct flow_table *table, uint32_t index, unsigned side);
+/* Puts the entry, which counts, where its 5-tuple is looked for. */
+void duplicate_link(struct flow_table *table, uint32_t index);
 void duplicate_leave(struct flow_table *table, uint32_t index);
 void duplicate_clear(struct flow_table *table);
 

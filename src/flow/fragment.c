@@ -17,7 +17,6 @@
 
 #include "flow/flow_key.h"
 
-#define DATAGRAMS   4096 /* a power of two */
 #define FRAGMENT_NS (30 * NS_PER_S)
 
 struct waiting {
@@ -54,8 +53,10 @@ struct datagram {
 };
 
 struct fragment_table {
-	struct datagram datagrams[DATAGRAMS];
-	uint32_t heads[DATAGRAMS];
+	struct datagram *datagrams;
+	uint32_t *heads; /* as many */
+	uint32_t count;  /* a power of two */
+	uint32_t count_max;
 	uint32_t oldest;
 	uint32_t newest;
 	uint32_t free;
@@ -66,16 +67,39 @@ size_t fragment_table_size(void)
 	return sizeof(struct fragment_table);
 }
 
-void fragment_table_init(struct fragment_table *fragments)
+size_t fragment_datagrams_size(uint32_t count)
 {
-	for (uint32_t i = 0; i < DATAGRAMS; i++) {
+	return count * sizeof(struct datagram);
+}
+
+size_t fragment_heads_size(uint32_t count)
+{
+	return count * sizeof(uint32_t);
+}
+
+/* No hash leads anywhere, and the datagrams from 'from' on are free. */
+static void fragments_clear(struct fragment_table *fragments, uint32_t from)
+{
+	for (uint32_t i = 0; i < fragments->count; i++)
 		fragments->heads[i] = FLOW_NONE;
+	for (uint32_t i = from; i < fragments->count; i++)
 		fragments->datagrams[i].newer =
-			i + 1 < DATAGRAMS ? i + 1 : FLOW_NONE;
-	}
+			i + 1 < fragments->count ? i + 1 : FLOW_NONE;
+	fragments->free = from;
+}
+
+void fragment_table_init(struct flow_table *table, void *datagrams,
+			 uint32_t *heads, uint32_t count_max)
+{
+	struct fragment_table *fragments = table->fragments;
+
+	fragments->datagrams = datagrams;
+	fragments->heads = heads;
+	fragments->count = DATAGRAMS;
+	fragments->count_max = count_max;
 	fragments->oldest = FLOW_NONE;
 	fragments->newest = FLOW_NONE;
-	fragments->free = 0;
+	fragments_clear(fragments, 0);
 }
 
 int64_t fragment_due_ns(const struct fragment_table *fragments)
@@ -103,7 +127,7 @@ static uint32_t *head_of(const struct flow_table *table,
 		XXH3_64bits_withSecret(&datagram->key, sizeof datagram->key,
 				       table->secret, sizeof table->secret);
 
-	return &table->fragments->heads[hash % DATAGRAMS];
+	return &table->fragments->heads[hash & (table->fragments->count - 1)];
 }
 
 static struct datagram *datagram_find(const struct flow_table *table,
@@ -226,24 +250,61 @@ static void oldest_give_up(struct flow_table *table)
 		link = &fragments->datagrams[*link].hash_next;
 	*link = datagram->hash_next;
 	age_take(fragments, index);
-	if (datagram->waiting.frames)
+	if (datagram->waiting.frames) {
+		table->waiting--;
 		orphans_count(table, datagram);
+	}
 	datagram->newer = fragments->free;
 	fragments->free = index;
 }
 
-/* Each at the time it was due, not when that is noticed: the flow that takes
- * orphans may have ended since. */
+/* Each at the time when it was due, whenever that is noticed: whether it
+ * still finds its flow does not hang on what else the table sees. */
 void fragment_pass(struct flow_table *table, int64_t by_ns)
 {
-	int64_t now_ns = table->now_ns, due_ns;
+	int64_t now_ns = table->now_ns;
 
-	while ((due_ns = fragment_due_ns(table->fragments)) <= by_ns &&
+	while (fragment_due_ns(table->fragments) <= by_ns &&
 	       table->fragments->oldest != FLOW_NONE) {
+		int64_t due_ns = fragment_due_ns(table->fragments);
+
 		table->now_ns = due_ns < now_ns ? due_ns : now_ns;
 		oldest_give_up(table);
 	}
 	table->now_ns = now_ns;
+}
+
+static void hash_link(struct flow_table *table, uint32_t index)
+{
+	struct datagram *datagram = &table->fragments->datagrams[index];
+	uint32_t *head = head_of(table, datagram);
+
+	datagram->hash_next = *head;
+	*head = index;
+}
+
+/* Doubles a table in which every datagram is in use.  False: it may not, or
+ * there is no memory. */
+static bool fragments_grow(struct flow_table *table)
+{
+	struct fragment_table *fragments = table->fragments;
+	uint32_t from = fragments->count;
+	uint32_t to = from * 2;
+
+	if (from >= fragments->count_max)
+		return false;
+	if (memory_commit(fragments->datagrams, fragment_datagrams_size(from),
+			  fragment_datagrams_size(to), true) < 0 ||
+	    memory_commit(fragments->heads, fragment_heads_size(from),
+			  fragment_heads_size(to), true) < 0) {
+		fragments->count_max = from;
+		return false;
+	}
+	fragments->count = to;
+	fragments_clear(fragments, from);
+	for (uint32_t i = 0; i < from; i++)
+		hash_link(table, i);
+	return true;
 }
 
 static struct datagram *datagram_add(struct flow_table *table,
@@ -251,10 +312,9 @@ static struct datagram *datagram_add(struct flow_table *table,
 {
 	struct fragment_table *fragments = table->fragments;
 	struct datagram *datagram;
-	uint32_t *head;
 	uint32_t index;
 
-	if (fragments->free == FLOW_NONE) {
+	if (fragments->free == FLOW_NONE && !fragments_grow(table)) {
 		table->counters.fragments_evicted++;
 		oldest_give_up(table);
 	}
@@ -264,9 +324,7 @@ static struct datagram *datagram_add(struct flow_table *table,
 	memset(datagram, 0, sizeof *datagram);
 	datagram->key = wanted->key;
 	datagram->since_ns = table->now_ns;
-	head = head_of(table, datagram);
-	datagram->hash_next = *head;
-	*head = index;
+	hash_link(table, index);
 	age_append(fragments, index);
 	flow_event_update(table);
 	return datagram;
@@ -313,6 +371,7 @@ static void first_meter(struct flow_table *table, struct datagram *datagram,
 	index = fragment_count(table, packet, &key);
 	if (!datagram->waiting.frames)
 		return;
+	table->waiting--;
 	if (index != FLOW_NONE) {
 		waiting_count(table, &datagram->waiting, index, key.side);
 		return;
@@ -337,12 +396,14 @@ static void later_meter(struct flow_table *table,
 	(void)fragment_count(table, &known, &key);
 }
 
-static void waiting_add(struct datagram *datagram, const struct packet *packet)
+static void waiting_add(struct flow_table *table, struct datagram *datagram,
+			const struct packet *packet)
 {
 	struct waiting *waiting = &datagram->waiting;
 	int64_t at_ns = stamp_clamp_ns(packet->at.ns);
 
 	if (waiting->frames++ == 0) {
+		table->waiting++;
 		waiting->first_ns = at_ns;
 		waiting->last_ns = at_ns;
 		waiting->ttl_min = packet->ttl;
@@ -389,6 +450,6 @@ void fragment_meter(struct flow_table *table, const struct packet *packet)
 		later_meter(table, datagram, packet);
 	} else {
 		table->counters.fragments_waited++;
-		waiting_add(datagram, packet);
+		waiting_add(table, datagram, packet);
 	}
 }

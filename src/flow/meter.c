@@ -14,6 +14,8 @@
 
 #define BATCH 32
 
+static_assert(BATCH <= ROOM_FLOWS, "a batch finds room for all its flows");
+
 static inline void count(struct flow_table *table, uint32_t index,
 			 unsigned side, const struct packet *packet)
 {
@@ -144,6 +146,7 @@ static void packets_meter(struct flow_table *table,
 	while (count > 0) {
 		unsigned part = count < BATCH ? (unsigned)count : BATCH;
 
+		table_room_make(table);
 		if (table->tcp)
 			batch_meter_tcp(table, packets, part);
 		else

@@ -76,6 +76,7 @@ static bool entry_open(const struct flow_table *table, uint32_t index)
 
 void flow_table_flush(struct flow_table *table, enum flow_end reason)
 {
+	table_room_make(table);
 	fragment_pass(table, INT64_MAX);
 	for (uint32_t i = 0; i < table->fresh; i++) {
 		if (table->hot[i].key.ip_version != 0 && !flow_settle(table, i))
@@ -98,6 +99,7 @@ static void entry_end(struct flow_table *table, uint32_t index)
 /* Every entry is taken out by itself, which leaves all the rest as new. */
 void flow_table_rewind(struct flow_table *table)
 {
+	table_room_make(table);
 	fragment_pass(table, INT64_MAX);
 	for (uint32_t i = 0; i < table->fresh; i++)
 		entry_end(table, i);

@@ -55,19 +55,26 @@ static uint32_t entry_take(struct flow_table *table)
 	return index;
 }
 
-uint32_t table_insert(struct flow_table *table, const struct flow_key *key)
+void table_link(struct flow_table *table, const struct flow_key *key,
+		uint32_t index)
 {
-	uint32_t index = entry_take(table);
 	uint32_t at = key->home;
 	unsigned free;
 
-	assert(table->used < table->flow_count);
 	while ((free = tags_match(table, &table->buckets[at], 0)) == 0) {
 		table->buckets[at].passed++;
 		at = bucket_after(table, at);
 	}
 	table->buckets[at].tags[__builtin_ctz(free)] = key->tag;
 	table->buckets[at].entries[__builtin_ctz(free)] = index;
+}
+
+uint32_t table_insert(struct flow_table *table, const struct flow_key *key)
+{
+	uint32_t index = entry_take(table);
+
+	assert(table->used < table->flow_count);
+	table_link(table, key, index);
 	table->used++;
 	memset(&table->hot[index], 0, sizeof table->hot[index]);
 	memset(&table->cold[index], 0, sizeof table->cold[index]);

@@ -113,15 +113,16 @@ static inline bool point_is_local(enum leg leg, enum point point)
 
 #define TRIP_VOID 0x01 /* a clock was stepped while it was under way */
 #define TRIP_LOST 0x02 /* no answer within the time limit */
-#define TRIP_LOST_BACK                                                       \
-	0x04                /* ... and the reflector had it: lost on its way \
-			       back; without this bit: on its way there, or  \
-			       not known (see TRIP_LEG_KNOWN) */
-#define TRIP_LEG_KNOWN 0x08 /* the reflector's counts tell which leg lost it \
-			     */
-#define TRIP_LATE    0x10   /* sent later than the slot's tolerance */
-#define TRIP_SKIPPED 0x20   /* its slot had passed: never sent */
-#define TRIP_FAILED  0x40   /* the system refused to send it */
+#define TRIP_LOST_BACK                                        \
+	0x04 /* ... and the reflector had it: lost on its way \
+		back; without this bit: on its way there, or  \
+		not known (see TRIP_LEG_KNOWN) */
+#define TRIP_LEG_KNOWN                                                     \
+	0x08              /* the reflector's counts tell which leg lost it \
+			   */
+#define TRIP_LATE    0x10 /* sent later than the slot's tolerance */
+#define TRIP_SKIPPED 0x20 /* its slot had passed: never sent */
+#define TRIP_FAILED  0x40 /* the system refused to send it */
 
 /* One packet there and back.  A stamp is wall time in ns since 1970 by the
  * clock of the host that made it; it is there if its bit is in 'stamped'. */

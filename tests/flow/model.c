@@ -432,7 +432,7 @@ static void orphans(struct model *model, struct model_datagram *datagram)
 	datagram->waiting_count = 0;
 }
 
-/* Each at the time when it is given up. */
+/* Each is given up at the time when it is due, and not when that shows. */
 static void datagrams_age(struct model *model, bool all)
 {
 	struct model_datagram *datagram;
@@ -440,9 +440,11 @@ static void datagrams_age(struct model *model, bool all)
 
 	while ((datagram = model->datagrams) &&
 	       (all || datagram->since_ns + FRAGMENT_NS <= now_ns)) {
-		model->now_ns = least(now_ns, datagram->since_ns + FRAGMENT_NS);
 		model->datagrams = datagram->next;
+		if (datagram->since_ns + FRAGMENT_NS < now_ns)
+			model->now_ns = datagram->since_ns + FRAGMENT_NS;
 		orphans(model, datagram);
+		model->now_ns = now_ns;
 		free(datagram->waiting);
 		free(datagram);
 	}

@@ -195,6 +195,15 @@ static void records_compare(const struct flow_record *a,
 	assert_memory_equal(a, b, sizeof *a);
 }
 
+static void kept_compare(struct kept *a, struct kept *b)
+{
+	assert_int_equal(a->count, b->count);
+	qsort(a->records, a->count, sizeof *a->records, by_seq);
+	qsort(b->records, b->count, sizeof *b->records, by_seq);
+	for (size_t i = 0; i < a->count; i++)
+		records_compare(&a->records[i], &b->records[i]);
+}
+
 static void compare_with_model(const struct flow_options *options,
 			       struct traffic *t)
 {
@@ -233,19 +242,23 @@ static void gives_the_records_of_the_plain_meter(void **state)
 		bool mark;
 		bool jumps;
 		const struct phases *phases;
+		bool grows; /* from the smallest table */
 	} cases[] = {
-		{30, 60, 300, false, false, NULL},
-		{30, 10, 300, false, false, NULL},
-		{30, 60, 3000, true, false, NULL},
-		{3600, 86400, 300, true, true, NULL},
-		{30, 1, 50, true, true, NULL},
-		{300, 1800, 3500, false, true, NULL},
-		{60, 45, 1000, true, false, NULL},
-		{300, 1800, 3500, false, false, NULL}, /* presets count */
-		{30, 60, 300, false, true, &phases_short},
-		{300, 1800, 3000, true, false, &phases_short},
-		{30, 60, 300, true, true, &phases_long},
-		{60, 10, 1000, false, false, &phases_long},
+		{30, 60, 300, false, false, NULL, false},
+		{30, 10, 300, false, false, NULL, false},
+		{30, 60, 3000, true, false, NULL, false},
+		{3600, 86400, 300, true, true, NULL, false},
+		{30, 1, 50, true, true, NULL, false},
+		{300, 1800, 3500, false, true, NULL, false},
+		{60, 45, 1000, true, false, NULL, false},
+		/* presets count */
+		{300, 1800, 3500, false, false, NULL, false},
+		{30, 60, 300, false, true, &phases_short, false},
+		{300, 1800, 3000, true, false, &phases_short, false},
+		{30, 60, 300, true, true, &phases_long, false},
+		{60, 10, 1000, false, false, &phases_long, false},
+		{3600, 86400, 6000, true, false, NULL, true},
+		{300, 20, 12000, true, true, NULL, true},
 	};
 
 	(void)state;
@@ -256,12 +269,67 @@ static void gives_the_records_of_the_plain_meter(void **state)
 				    .jumps = cases[i].jumps};
 
 		options.flow_count = 16384;
+		if (cases[i].grows) {
+			options.flow_count = FLOW_COUNT_MIN;
+			options.flow_count_max = FLOW_COUNT_MAX;
+		}
 		options.idle_ns = cases[i].idle_s * S;
 		options.active_ns = cases[i].active_s * S;
 		options.mark_duplicates = cases[i].mark;
 		if (cases[i].phases)
 			phases_give(cases[i].phases, &options);
 		compare_with_model(&options, &t);
+	}
+}
+
+/* From 4,096 entries to as many as are needed, tunnels and all. */
+static void gives_the_same_records_when_it_grows(void **state)
+{
+	static const struct {
+		unsigned tuples;
+		bool mark;
+		bool tcp;
+	} cases[] = {
+		{3000, false, false},
+		{20000, true, false},
+		{60000, true, true},
+		{60000, false, true},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		struct flow_options options = kept_options();
+		struct traffic t = {.random = 70 + i,
+				    .tuples = cases[i].tuples,
+				    .jumps = true};
+		struct packet *packets = traffic_make(&t, PACKETS);
+		struct kept large, growing;
+
+		options.idle_ns = 300 * S;
+		options.mark_duplicates = cases[i].mark;
+		options.tcp_metrics = cases[i].tcp;
+		options.flow_count = 1 << 17;
+		kept_open(&large, &options);
+		options.flow_count = FLOW_COUNT_MIN;
+		options.flow_count_max = 1 << 17;
+		kept_open(&growing, &options);
+		for (size_t at = 0; at < PACKETS; at += PACKETS / 4) {
+			kept_meter(&large, packets + at, PACKETS / 4, 61);
+			kept_meter(&growing, packets + at, PACKETS / 4, 61);
+			if (at == PACKETS / 2) { /* and begins anew */
+				flow_table_rewind(large.table);
+				flow_table_rewind(growing.table);
+			}
+		}
+		flow_table_flush(large.table, FLOW_END_FORCED);
+		flow_table_flush(growing.table, FLOW_END_FORCED);
+		assert_int_equal(
+			flow_table_counters(large.table).ended_resources, 0);
+		kept_compare(&large, &growing);
+		kept_check_ledger(&growing, PACKETS);
+		kept_close(&large);
+		kept_close(&growing);
+		free(packets);
 	}
 }
 
@@ -273,8 +341,8 @@ static void run_batched(const struct packet *packets, size_t batch,
 	options.active_ns = 40 * S;
 	options.phase_idle_ns[FLOW_PHASE_UDP] = 11 * S;
 	options.mark_duplicates = true;
+	options.portable = portable;
 	kept_open(ret_kept, &options);
-	ret_kept->table->portable = portable;
 	kept_meter(ret_kept, packets, PACKETS, batch);
 	flow_table_flush(ret_kept->table, FLOW_END_FORCED);
 	kept_check_ledger(ret_kept, PACKETS);
@@ -461,6 +529,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(gives_the_records_of_the_plain_meter),
+		cmocka_unit_test(gives_the_same_records_when_it_grows),
 		cmocka_unit_test(
 			gives_the_same_bytes_in_any_batches_by_any_code),
 		cmocka_unit_test(ends_flows_alike_whenever_they_are_swept),
