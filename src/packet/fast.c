@@ -5,37 +5,65 @@
  */
 #include "packet/fast_private.h"
 
-/* Compiled for each IP version. */
-FAST bool plain_fast(const struct packet_input *input, struct packet *p)
+#define VLAN_SIZE      4
+#define FRAME_SIZE_MIN (ETHERNET_SIZE + IP4_UDP_SIZE)
+
+/* The road behind the ethertype, compiled for each IP version. */
+FAST bool ip_road(const struct packet_input *input, struct road r,
+		  struct packet *p)
 {
-	struct road r = road_begin(input);
+	uint16_t type = load_be16(r.frame + r.ip - 2);
 	struct layer l;
 
-	if (load_be16(r.frame + ETHERNET_SIZE - 2) == TYPE_IP4)
+	if (type == TYPE_IP4)
 		return ip4_fast(&r, p, &l) && transport_fast(input, &r, &l, p);
-	return load_be16(r.frame + ETHERNET_SIZE - 2) == TYPE_IP6 &&
-	       ip6_fast(&r, p, &l) && transport_fast(input, &r, &l, p);
+	return type == TYPE_IP6 && ip6_fast(&r, p, &l) &&
+	       transport_fast(input, &r, &l, p);
 }
 
 /* Whether the shortest road may be tried. */
 FAST bool plain_is(const struct packet_input *input)
 {
 	return input->link_type == LINKTYPE_ETHERNET && !input->gso_size &&
-	       input->captured_size >= ETHERNET_SIZE;
+	       input->captured_size >= FRAME_SIZE_MIN;
+}
+
+FAST bool plain_fast(const struct packet_input *input, struct packet *p)
+{
+	return plain_is(input) &&
+	       ip_road(input, road_begin(input, ETHERNET_SIZE), p);
+}
+
+/* The same behind one tag. */
+static __attribute__((noinline)) bool
+vlan_fast(const struct packet_input *input, struct packet *p)
+{
+	struct road r = road_begin(input, ETHERNET_SIZE + VLAN_SIZE);
+
+	r.vlan = load_be16(r.frame + ETHERNET_SIZE) & VLAN_VID_MASK;
+	return ip_road(input, r, p);
+}
+
+FAST bool rest_fast(const struct packet_input *input, struct packet *p)
+{
+	if (plain_is(input) &&
+	    load_be16(input->bytes + ETHERNET_SIZE - 2) == TYPE_VLAN &&
+	    vlan_fast(input, p))
+		return true;
+	return tunnel_fast(input, p);
 }
 
 bool packet_decode_fast(const struct packet_input *input,
 			struct packet *ret_packet)
 {
-	return (plain_is(input) && plain_fast(input, ret_packet)) ||
-	       tunnel_fast(input, ret_packet);
+	return plain_fast(input, ret_packet) || rest_fast(input, ret_packet);
 }
 
 /* What is not plain. */
 static __attribute__((noinline)) enum verdict
 decode_rest(const struct packet_input *input, struct packet *p)
 {
-	if (tunnel_fast(input, p))
+	if (rest_fast(input, p))
 		return VERDICT_OK;
 	return packet_decode_general(input, p);
 }
@@ -43,7 +71,7 @@ decode_rest(const struct packet_input *input, struct packet *p)
 enum verdict packet_decode(const struct packet_input *input,
 			   struct packet *ret_packet)
 {
-	if (plain_is(input) && plain_fast(input, ret_packet))
+	if (plain_fast(input, ret_packet))
 		return VERDICT_OK;
 	return decode_rest(input, ret_packet);
 }

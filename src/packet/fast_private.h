@@ -23,6 +23,7 @@
 #define FAST static inline __attribute__((always_inline))
 
 #define ETHERNET_SIZE    14
+#define VLAN_VID_MASK    0x0fff
 #define IP4_UDP_SIZE     (IP4_HEADER_SIZE + UDP_HEADER_SIZE)
 #define IP6_UDP_SIZE     (IP6_HEADER_SIZE + UDP_HEADER_SIZE)
 #define TIMESTAMP_ALONE  0x0101080a /* two NOPs, kind 8, size 10 */
@@ -173,10 +174,12 @@ FAST void frame_put(const struct packet_input *input, const struct road *r,
 FAST uint16_t ttl_tos(const struct road *r, const struct layer *l)
 {
 	const uint8_t *at = r->frame + r->ip;
+	uint64_t word;
 
 	if (l->ip_version == 4)
 		return JOIN8(at[8], at[1]);
-	return JOIN8(at[7], (uint8_t)(load_be16(at) >> 4));
+	word = load_be64(at);
+	return JOIN8(word & 0xff, word >> 52 & 0xff);
 }
 
 /* The rest, with the TCP header's flags byte (else 0). */
@@ -232,24 +235,21 @@ FAST void tcp_put(const uint8_t *at, const uint8_t *option, uint32_t kept,
  * branch. */
 FAST bool tcp_fast(const struct road *r, struct layer *l, struct packet *p)
 {
-	const uint8_t *at = r->frame + l->transport;
-	uint32_t bytes = r->wire - l->transport, header, stamped, kept;
-	const uint8_t *option;
+	const uint8_t *at = r->frame + l->transport, *option;
+	uint32_t room = r->end - l->transport, stamped, kept;
 
-	if (r->captured < l->transport + TCP_HEADER_SIZE)
+	if (room < TCP_HEADER_SIZE)
 		return false;
-	header = (at[12] >> 4) * 4U;
-	if (header < TCP_HEADER_SIZE || header > bytes ||
-	    l->transport + header > r->captured)
+	l->header = (at[12] >> 4) * 4U;
+	if (l->header - TCP_HEADER_SIZE > room - TCP_HEADER_SIZE)
 		return false;
-	l->header = header;
-	l->payload = bytes - header;
+	l->payload = r->wire - l->transport - l->header;
 	packet_put(r, l, at[13], p);
-	stamped = header == TIMESTAMP_HEADER;
+	stamped = l->header == TIMESTAMP_HEADER;
 	option = at + (size_t)stamped * TCP_HEADER_SIZE;
 	kept = stamped & (load_be32(option) == TIMESTAMP_ALONE);
-	if (!(kept | (header == TCP_HEADER_SIZE)))
-		return tcp_rest(at, header, p);
+	if ((l->header - TCP_HEADER_SIZE) & (kept - 1))
+		return tcp_rest(at, l->header, p);
 	tcp_put(at, option, kept, p);
 	return true;
 }
@@ -279,7 +279,8 @@ FAST bool transport_fast(const struct packet_input *input, const struct road *r,
 	return l->protocol == PROTOCOL_UDP && udp_fast(r, l, p);
 }
 
-FAST struct road road_begin(const struct packet_input *input)
+/* The road of a frame whose IP header is at 'ip'. */
+FAST struct road road_begin(const struct packet_input *input, uint32_t ip)
 {
 	struct road r = {
 		.frame = input->bytes,
@@ -287,7 +288,7 @@ FAST struct road road_begin(const struct packet_input *input)
 		.end = input->captured_size,
 		.size = input->size,
 		.interface = input->interface,
-		.ip = ETHERNET_SIZE,
+		.ip = ip,
 	};
 
 	if (r.size < r.captured)

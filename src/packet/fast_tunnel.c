@@ -6,9 +6,8 @@
  */
 #include "packet/fast_private.h"
 
-#define STEPS_MAX     8 /* tags and labels one after another */
-#define VLAN_VID_MASK 0x0fff
-#define MPLS_BOTTOM   0x0100
+#define STEPS_MAX   8 /* tags and labels one after another */
+#define MPLS_BOTTOM 0x0100
 
 #define PPPOE_SIZE  8      /* with the PPP protocol */
 #define PPPOE_START 0x1100 /* version, type, code */
@@ -283,11 +282,10 @@ FAST bool tunnel_is(const struct road *r, const struct layer *l)
 
 FAST bool frame_fast(const struct packet_input *input, struct packet *p)
 {
-	struct road r = road_begin(input);
+	struct road r = road_begin(input, 0);
 	struct layer l;
 	uint16_t type;
 
-	r.ip = 0;
 	if (input->link_type != LINKTYPE_ETHERNET ||
 	    !ip_fast(&r, ethernet_fast(&r), p, &l))
 		return false;
