@@ -203,15 +203,6 @@ FAST void packet_put(const struct road *r, const struct layer *l,
 		   JOIN16(l->transport + l->header, ttl_tos(r, l))));
 }
 
-/* Options that are not timestamps alone, as at a connection's start. */
-static __attribute__((noinline)) bool
-tcp_rest(const uint8_t *at, uint32_t header, struct packet *p)
-{
-	p->flags &= (uint16_t)~PACKET_TCP_OPTIONS;
-	tcp_decode(at, header, p);
-	return true;
-}
-
 /* 'kept' is 1 if timestamps are at 'option', else 0. */
 FAST void tcp_put(const uint8_t *at, const uint8_t *option, uint32_t kept,
 		  struct packet *p)
@@ -228,6 +219,15 @@ FAST void tcp_put(const uint8_t *at, const uint8_t *option, uint32_t kept,
 	PUT(p, tcp.has_timestamp, tcp.sack_left,
 	    JOIN32(JOIN16(JOIN8(kept, 0), 0), 0));
 	PUT(p, tcp.sack_right, tcp_pad, 0);
+}
+
+/* Options that are not timestamps alone, as at a connection's start. */
+static __attribute__((noinline)) bool
+tcp_rest(const uint8_t *at, uint32_t header, struct packet *p)
+{
+	p->flags &= (uint16_t)~PACKET_TCP_OPTIONS;
+	tcp_decode(at, header, p);
+	return true;
 }
 
 /* Whether a segment has timestamps changes by turns in what a link carries:
@@ -299,5 +299,8 @@ FAST struct road road_begin(const struct packet_input *input, uint32_t ip)
 
 /* fast_tunnel.c: the same over tags, labels and tunnels. */
 bool tunnel_fast(const struct packet_input *input, struct packet *p);
+
+/* fast_tunnel.c: what has to go by that road, or by the general walk. */
+enum verdict tunnel_decode(const struct packet_input *input, struct packet *p);
 
 #endif

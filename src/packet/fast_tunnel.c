@@ -300,11 +300,23 @@ FAST bool frame_fast(const struct packet_input *input, struct packet *p)
 	return transport_fast(input, &r, &l, p);
 }
 
-bool tunnel_fast(const struct packet_input *input, struct packet *p)
+FAST bool super_fast(const struct packet_input *input, struct packet *p)
 {
 	if (!frame_fast(input, p))
 		return false;
 	if (input->gso_size)
 		segments_count(p, input->gso_size, p->payload_offset);
 	return true;
+}
+
+bool tunnel_fast(const struct packet_input *input, struct packet *p)
+{
+	return super_fast(input, p);
+}
+
+enum verdict tunnel_decode(const struct packet_input *input, struct packet *p)
+{
+	if (super_fast(input, p))
+		return VERDICT_OK;
+	return packet_decode_general(input, p);
 }
