@@ -89,10 +89,7 @@ static uint32_t add_times(uint32_t bytes, uint64_t count, uint32_t more)
 	return sum > UINT32_MAX ? UINT32_MAX : (uint32_t)sum;
 }
 
-/* A super-frame: every segment on the wire has all headers up to 'payload',
- * an offset in the frame. */
-static void segments_count(struct packet *p, uint32_t gso_size,
-			   uint32_t payload)
+void segments_count(struct packet *p, uint32_t gso_size, uint32_t payload)
 {
 	bool segmented = p->tuple.protocol == PROTOCOL_TCP ||
 			 p->tuple.protocol == PROTOCOL_UDP;

@@ -149,23 +149,26 @@ struct packet_tcp {
 
 /* One decoded packet.  'ip_bytes', 'frame_bytes' and 'packets' count what
  * was on the wire: a super-frame of segmentation offload that stands for n
- * segments has packets = n and n times its headers. */
+ * segments has packets = n and n times its headers.
+ *
+ * Fields are in words of 8 bytes that are written at once, and by cache
+ * lines: the first two have all but TCP's options and the outer header. */
 struct packet {
 	struct packet_tuple tuple;
-
 	struct wall at;
-	const uint8_t *bytes;   /* borrowed: the frame */
-	uint32_t captured_size; /* bytes at 'bytes' */
-	uint32_t frame_bytes;   /* wire size of the frame (all segments) */
-	uint32_t ip_bytes;      /* IP total length, header included */
+	const uint8_t *bytes; /* borrowed: the frame */
+
+	uint32_t frame_bytes; /* wire size of the frame (all segments) */
+	uint32_t ip_bytes;    /* IP total length, header included */
 	/* Transport payload by the headers: behind TCP's options, 8 bytes of
 	 * UDP, UDP-Lite, ICMP and ICMPv6, 12 of SCTP, DCCP's own; all behind
 	 * IP for fragments after the first and other protocols. */
 	uint32_t payload_bytes;
-	uint32_t packets;  /* segments on the wire, 1 mostly */
-	uint16_t flags;    /* PACKET_... */
-	uint8_t tcp_flags; /* CWR ECE URG ACK PSH RST SYN FIN */
-	uint8_t tunnel;    /* enum tunnel */
+	uint32_t packets;       /* segments on the wire, 1 mostly */
+	uint32_t captured_size; /* bytes at 'bytes' */
+	uint16_t flags;         /* PACKET_... */
+	uint8_t tcp_flags;      /* CWR ECE URG ACK PSH RST SYN FIN */
+	uint8_t tunnel;         /* enum tunnel */
 	/* Offsets in the frame, never past what was captured. */
 	uint16_t ip_offset;        /* of the packet's IP header in the frame */
 	uint16_t transport_offset; /* of its transport header */
@@ -177,17 +180,20 @@ struct packet {
 	uint16_t fragment_offset; /* in bytes */
 	uint8_t icmp_type;        /* 0 with other protocols */
 	uint8_t icmp_code;
+	uint8_t mpls_labels;      /* labels seen before the first IP header */
+	uint8_t outer_ip_version; /* valid if tunnel != NONE */
+	uint16_t link_pad;
+	uint32_t pad;
 
 	struct packet_tcp tcp; /* valid if PACKET_TCP */
+	uint32_t tcp_pad;
 
 	/* The outermost IP header around a tunnel; valid if tunnel != NONE. */
 	uint8_t outer_address[2][16];
-	uint8_t outer_ip_version;
-	uint8_t mpls_labels; /* labels seen before the first IP header */
-	uint16_t link_pad;
+	uint64_t outer_pad;
 };
 
-static_assert(sizeof(struct packet) <= 192, "three cache lines");
+static_assert(sizeof(struct packet) == 192, "three cache lines");
 
 /* What the capture knows of a frame. */
 struct packet_input {

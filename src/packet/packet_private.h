@@ -142,6 +142,11 @@ bool gre_enter(struct walk *w, uint16_t *ret_type);
 bool udp_tunnel_enter(struct walk *w, const struct packet *p,
 		      uint16_t *ret_type);
 
+#define PORT_GTPU      2152
+#define PORT_VXLAN     4789
+#define PORT_GENEVE    6081
+#define PORT_VXLAN_OLD 8472 /* Linux's default */
+
 /* Ports that lead to udp_tunnel_enter(): slot 'port & 127' holds the port. */
 #define UDP_TUNNEL_SLOTS 128
 extern const uint16_t udp_tunnel_ports[UDP_TUNNEL_SLOTS];
@@ -158,6 +163,10 @@ static inline bool udp_tunnel_likely(const uint16_t port[2])
  * packet_decode_general() makes of it. */
 bool packet_decode_fast(const struct packet_input *input,
 			struct packet *ret_packet);
+
+/* decode.c: counts the segments of a super-frame: each on the wire has all
+ * headers up to 'payload', an offset in the frame. */
+void segments_count(struct packet *p, uint32_t gso_size, uint32_t payload);
 
 /* decode.c: any frame. */
 enum verdict packet_decode_general(const struct packet_input *input,

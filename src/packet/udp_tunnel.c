@@ -6,11 +6,7 @@
  */
 #include "packet/packet_private.h"
 
-#define PORT_GTPU      2152
-#define PORT_VXLAN     4789
 #define PORT_VXLAN_GPE 4790
-#define PORT_GENEVE    6081
-#define PORT_VXLAN_OLD 8472 /* Linux's default */
 #define SLOT(port)     [(port) % UDP_TUNNEL_SLOTS] = (port)
 
 const uint16_t udp_tunnel_ports[UDP_TUNNEL_SLOTS] = {

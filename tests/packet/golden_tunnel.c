@@ -191,6 +191,11 @@ static const struct golden golden[] = {
 	 IN_UDP("0048", "0868", "0034") "32ff002400000007"
 					"00010000" INNER_PACKET,
 	 IS_INNER4(54, OUTER4), .tunnel = TUNNEL_GTPU},
+	{"GTP-U, one extension", 1,
+	 IN_UDP("004c", "0868", "0038") "34ff002800000007"
+					"00000085"
+					"01000900" INNER_PACKET,
+	 IS_INNER4(58, OUTER4), .tunnel = TUNNEL_GTPU},
 	{"GTP-U, two extensions, IPv6", 1,
 	 IN_UDP("0068", "0868", "0054") "34ff004400000007"
 					"00000085"

@@ -25,7 +25,7 @@
 
 struct tally {
 	unsigned files, unreadable;
-	uint64_t frames, fast, tcp, udp, tunnelled;
+	uint64_t frames, fast, fast_tunnelled, tcp, udp, tunnelled;
 	uint64_t verdicts[VERDICT_COUNT];
 };
 
@@ -49,6 +49,7 @@ static enum verdict decode(const struct packet_input *input, uint32_t captured,
 		assert_int_equal(verdict, VERDICT_OK);
 		assert_true(packet_same(&fast, ret_packet));
 		tally.fast++;
+		tally.fast_tunnelled += fast.tunnel != TUNNEL_NONE;
 	}
 	free(bytes);
 	return verdict;
@@ -143,10 +144,11 @@ static int visit(const char *path, const struct stat *st, int type,
 static void print_tally(void)
 {
 	printf("# %u files (%u unreadable), %llu frames, %llu by the straight "
-	       "road, %llu TCP, %llu UDP, %llu tunnelled\n",
+	       "road (%llu tunnelled), %llu TCP, %llu UDP, %llu tunnelled\n",
 	       tally.files, tally.unreadable, (unsigned long long)tally.frames,
-	       (unsigned long long)tally.fast, (unsigned long long)tally.tcp,
-	       (unsigned long long)tally.udp,
+	       (unsigned long long)tally.fast,
+	       (unsigned long long)tally.fast_tunnelled,
+	       (unsigned long long)tally.tcp, (unsigned long long)tally.udp,
 	       (unsigned long long)tally.tunnelled);
 	for (enum verdict v = 0; v < VERDICT_COUNT; v++)
 		printf("# %-20s %llu\n", verdict_word(v),
