@@ -1,0 +1,132 @@
+/* What a line of JSON or CSV is made of, worked out once. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/digits.h"
+#include "export/export_private.h"
+
+/* Bytes of a value at most, with its quotes; strings of unknown size: those
+ * of null. */
+static size_t value_size_max(const struct field_row *row)
+{
+	switch (row->type) {
+	case FIELD_WORD:
+		return STEP_WORD_SIZE;
+	case FIELD_TEXT:
+		return (row->size > 4 ? row->size : 4) + 2;
+	case FIELD_ADDRESS:
+		return DIGITS_IP6_MAX + 2;
+	default: /* the longest of all numbers */
+		return DIGITS_U64_MAX;
+	}
+}
+
+/* {"name": or ,"name": or a comma; the first of a line of CSV has none. */
+static size_t head_size(const struct field_row *row, bool first, bool json)
+{
+	return json ? json_quote(row->name, NULL, 0) + 2 : !first;
+}
+
+static size_t head_room(size_t size)
+{
+	return (size / STEP_HEAD + 1) * STEP_HEAD;
+}
+
+static void head_write(const struct field_row *row, bool first, bool json,
+		       char *head)
+{
+	size_t quoted;
+
+	head[0] = json && first ? '{' : ',';
+	if (!json)
+		return;
+	quoted = json_quote(row->name, NULL, 0);
+	(void)json_quote(row->name, head + 1, quoted + 1);
+	head[1 + quoted] = ':';
+}
+
+static int step_make(struct export_step *step, const struct field_row *row,
+		     size_t size)
+{
+	*step = (struct export_step){.row = row,
+				     .head_size = size,
+				     .type = row->type,
+				     .present_mask = row->present_mask,
+				     .offset = row->offset,
+				     .aux = row->aux,
+				     .present = row->present,
+				     .size = row->size};
+	if (row->type != FIELD_WORD)
+		return 0;
+	step->words = malloc(STEP_WORDS * sizeof *step->words);
+	if (!step->words)
+		return -ENOMEM;
+	for (size_t i = 0; i < STEP_WORDS; i++)
+		step->words[i].size = STEP_WORD_UNKNOWN;
+	return 0;
+}
+
+static int steps_make(struct export_plan *plan, const struct field_table *table,
+		      bool json)
+{
+	int rc = 0;
+
+	for (size_t i = 0; i < table->count && rc == 0; i++) {
+		const struct field_row *row = &table->rows[i];
+		bool first = plan->step_count == 0;
+
+		if (row->use != FIELD_SHOWN)
+			continue;
+		rc = step_make(&plan->steps[plan->step_count++], row,
+			       head_size(row, first, json));
+	}
+	return rc;
+}
+
+static int heads_make(struct export_plan *plan, bool json)
+{
+	size_t size = 1;
+	char *head;
+
+	for (size_t i = 0; i < plan->step_count; i++)
+		size += head_room(plan->steps[i].head_size);
+	head = plan->heads = calloc(size, 1);
+	if (!head)
+		return -ENOMEM;
+	for (size_t i = 0; i < plan->step_count; i++) {
+		head_write(plan->steps[i].row, i == 0, json, head);
+		plan->steps[i].head = head;
+		head += head_room(plan->steps[i].head_size);
+	}
+	return 0;
+}
+
+int plan_make(struct export_plan *plan, const struct field_table *table,
+	      bool json)
+{
+	size_t rest = sizeof "{}\n" + STEP_HEAD + DIGITS_SLACK;
+	int rc;
+
+	plan->steps = calloc(table->count + 1, sizeof *plan->steps);
+	if (!plan->steps)
+		return -ENOMEM;
+	rc = steps_make(plan, table, json);
+	if (rc == 0)
+		rc = heads_make(plan, json);
+	for (size_t i = plan->step_count; i-- > 0;) {
+		plan->steps[i].rest = rest;
+		rest += plan->steps[i].head_size +
+			value_size_max(plan->steps[i].row);
+	}
+	plan->size_max = rest;
+	return rc;
+}
+
+void plan_free(struct export_plan *plan)
+{
+	for (size_t i = 0; i < plan->step_count; i++)
+		free(plan->steps[i].words);
+	free(plan->steps);
+	free(plan->heads);
+}
