@@ -49,6 +49,9 @@ struct export_step {
 	size_t head_size;
 	enum field_type type;
 	uint32_t present_mask;
+	bool number;   /* an unsigned integer: 64 bits at 'load' ... */
+	uint8_t shift; /* ... end with it, less the bits in front of it */
+	size_t load;
 	size_t offset, aux, present, size;
 	struct step_word *words; /* FIELD_WORD: STEP_WORDS of them, by value */
 	size_t rest;             /* bytes that the steps behind may take */

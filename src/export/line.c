@@ -209,6 +209,17 @@ ALWAYS_INLINE char *value_put(const struct export_step *step,
 	return at;
 }
 
+/* Most are small. */
+static inline char *number_put(const struct export_step *step,
+			       const uint8_t *record, char *at)
+{
+	uint64_t value = load_u64(record + step->load) >> step->shift;
+
+	if (value < 256)
+		return digits_put_u8(at, (uint8_t)value);
+	return digits_put_u64(at, value);
+}
+
 static inline bool value_absent(const struct export_step *step,
 				const uint8_t *record)
 {
@@ -243,6 +254,8 @@ ALWAYS_INLINE char *line_put(const struct export_plan *plan, const void *record,
 		at = head_put(step, at, json);
 		if (value_absent(step, record))
 			at = put_null(at, json);
+		else if (step->number)
+			at = number_put(step, record, at);
 		else
 			at = value_put(step, record, at, end, json);
 		if (!at)

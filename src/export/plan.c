@@ -46,6 +46,36 @@ static void head_write(const struct field_row *row, bool first, bool json,
 	head[1 + quoted] = ':';
 }
 
+static size_t unsigned_size(const struct field_row *row)
+{
+	switch (row->type) {
+	case FIELD_U8:
+		return 1;
+	case FIELD_U16:
+		return 2;
+	case FIELD_U32:
+		return 4;
+	case FIELD_U64:
+		return 8;
+	default:
+		return 0;
+	}
+}
+
+/* Integers of every size become one kind of step, and a line one long run of
+ * them: a step that is told by a jump is often guessed wrong. */
+static void number_make(struct export_step *step)
+{
+	size_t size = unsigned_size(step->row);
+
+	if (size == 0 || step->offset + size < 8 ||
+	    __BYTE_ORDER != __LITTLE_ENDIAN)
+		return;
+	step->number = true;
+	step->shift = (uint8_t)(64 - size * 8);
+	step->load = step->offset + size - 8;
+}
+
 static int step_make(struct export_step *step, const struct field_row *row,
 		     size_t size)
 {
@@ -57,6 +87,7 @@ static int step_make(struct export_step *step, const struct field_row *row,
 				     .aux = row->aux,
 				     .present = row->present,
 				     .size = row->size};
+	number_make(step);
 	if (row->type != FIELD_WORD)
 		return 0;
 	step->words = malloc(STEP_WORDS * sizeof *step->words);
