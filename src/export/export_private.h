@@ -3,6 +3,7 @@
 #ifndef EXPORT_PRIVATE_H
 #define EXPORT_PRIVATE_H
 
+#include "base/digits.h"
 #include "export/export.h"
 
 #define EXPORT_BUFFER_SIZE 262144
@@ -94,8 +95,14 @@ int table_create(const struct field_table *fields, const char *const *columns,
 		 int width, struct export_table **ret_table);
 void table_destroy(struct export_table *table);
 
-/* cell.c: one value for people, zero-terminated UTF-8 of one line. */
+/* cell.c: one value for people, UTF-8 of one line. */
 #define CELL_SIZE 80
+
+struct cell {
+	char text[CELL_SIZE + DIGITS_SLACK];
+	uint8_t size;  /* bytes, below CELL_SIZE */
+	uint8_t width; /* characters */
+};
 
 enum cell_kind {
 	CELL_TEXT,     /* words, names, what is not a number */
@@ -114,9 +121,31 @@ enum cell_kind {
 
 enum cell_kind cell_kind_of(const struct field_row *row);
 bool cell_is_number(enum cell_kind kind);
-/* 'port' is NULL but for CELL_ENDPOINT. */
-void cell_write(enum cell_kind kind, const struct field_row *row,
-		const struct field_row *port, const void *record,
-		char ret_text[static CELL_SIZE]);
+
+/* Local times by the minute, as far as they were needed: a time zone has its
+ * price, and records come in some order. */
+#define CLOCK_MINUTES 64
+#define CLOCK_TEXT    17 /* 2024-01-31 12:00: */
+
+struct cell_minute {
+	int64_t minute; /* since 1970 */
+	bool known;
+	bool plain; /* its seconds are 00 to 59 behind the same text */
+	char text[CLOCK_TEXT];
+};
+
+struct cell_clock {
+	struct cell_minute minutes[CLOCK_MINUTES];
+};
+
+/* What a column shows. */
+struct cell_source {
+	enum cell_kind kind;
+	const struct field_row *row;
+	const struct field_row *port; /* CELL_ENDPOINT, else NULL */
+};
+
+void cell_write(const struct cell_source *source, const void *record,
+		struct cell_clock *clock, struct cell *ret_cell);
 
 #endif
