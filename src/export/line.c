@@ -59,7 +59,7 @@ static char *string_put(const char *text, char *at, const char *end, bool json)
 {
 	size_t room = at < end ? (size_t)(end - at) : 0, size;
 
-	if (!text || !*text)
+	if (!text)
 		return put_null(at, json);
 	size = json ? json_quote(text, NULL, 0) : strlen(text);
 	if (room <= (json ? size : size * 2 + 2))
@@ -103,7 +103,7 @@ ALWAYS_INLINE char *text_put(const struct export_step *step, const char *text,
 		*to = '"';
 		return to + json;
 	}
-	return string_put(text, at, end, json);
+	return string_put(*text ? text : NULL, at, end, json);
 }
 
 /* The first time that a word is met it is kept as it stands in a line. */
