@@ -74,8 +74,8 @@ char *digits_put_ip6(char *at, const uint8_t *address)
 	struct zero_run run;
 	unsigned end = 8;
 
-	for (unsigned i = 0; i < 4; i++) {
-		uint32_t two = load_be32(address + (size_t)i * 4);
+	for (size_t i = 0; i < 4; i++) {
+		uint32_t two = load_be32(address + i * 4);
 		uint64_t text = digits_hex8(two);
 
 		groups[i * 2] = two >> 16;

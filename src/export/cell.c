@@ -222,7 +222,7 @@ static char *flags_write(uint8_t flags, char *at)
 	if (flags == 0)
 		return put_text(at, "-");
 	for (unsigned i = 0; i < 8; i++)
-		at[i] = flags & 0x80U >> i ? letters[i] : '.';
+		at[i] = (char)(flags & 0x80U >> i ? letters[i] : '.');
 	return at + 8;
 }
 

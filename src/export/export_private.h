@@ -65,6 +65,7 @@ struct export_plan {
 	size_t step_count;
 	size_t size_max; /* of a line, but for strings of unknown size */
 	char *heads;
+	size_t heads_size;
 };
 
 struct export_text {

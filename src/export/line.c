@@ -38,8 +38,7 @@ ALWAYS_INLINE char *put_null(char *at, bool json)
 {
 	if (!json)
 		return at;
-	memcpy(at, "null", 4);
-	return at + 4;
+	return mempcpy(at, "null", 4);
 }
 
 static char *csv_quote(const char *text, size_t size, char *at)
@@ -173,6 +172,17 @@ static inline uint16_t load_u16(const uint8_t *at)
 	return value;
 }
 
+/* A value of a type that is none of those below: as base/field.h has it. */
+static char *other_put(const struct export_step *step, const void *record,
+		       char *at, const char *end, bool json)
+{
+	size_t room = at < end ? (size_t)(end - at) : 0;
+	size_t size = json ? field_json(step->row, record, at, room)
+			   : field_text(step->row, record, at, room);
+
+	return size < room ? at + size : NULL;
+}
+
 ALWAYS_INLINE char *value_put(const struct export_step *step,
 			      const uint8_t *record, char *at, const char *end,
 			      bool json)
@@ -205,8 +215,9 @@ ALWAYS_INLINE char *value_put(const struct export_step *step,
 	case FIELD_TEXT:
 		return text_put(step, (const char *)field, at, end - step->rest,
 				json);
+	default:
+		return other_put(step, record, at, end - step->rest, json);
 	}
-	return at;
 }
 
 /* Most are small. */

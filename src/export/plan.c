@@ -1,4 +1,5 @@
 /* What a line of JSON or CSV is made of, worked out once. */
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -106,52 +107,54 @@ static int steps_make(struct export_plan *plan, const struct field_table *table,
 	for (size_t i = 0; i < table->count && rc == 0; i++) {
 		const struct field_row *row = &table->rows[i];
 		bool first = plan->step_count == 0;
+		size_t size;
 
 		if (row->use != FIELD_SHOWN)
 			continue;
-		rc = step_make(&plan->steps[plan->step_count++], row,
-			       head_size(row, first, json));
+		size = head_size(row, first, json);
+		rc = step_make(&plan->steps[plan->step_count++], row, size);
+		plan->heads_size += head_room(size);
+		plan->size_max += size + value_size_max(row);
 	}
 	return rc;
 }
 
-static int heads_make(struct export_plan *plan, bool json)
+/* Heads stand one after another; what is left of a line gets shorter. */
+static void steps_join(struct export_plan *plan, bool json)
 {
-	size_t size = 1;
-	char *head;
+	size_t rest = plan->size_max;
+	char *head = plan->heads;
 
-	for (size_t i = 0; i < plan->step_count; i++)
-		size += head_room(plan->steps[i].head_size);
-	head = plan->heads = calloc(size, 1);
-	if (!head)
-		return -ENOMEM;
 	for (size_t i = 0; i < plan->step_count; i++) {
-		head_write(plan->steps[i].row, i == 0, json, head);
-		plan->steps[i].head = head;
-		head += head_room(plan->steps[i].head_size);
+		struct export_step *step = &plan->steps[i];
+
+		assert(step->row);
+		head_write(step->row, i == 0, json, head);
+		step->head = head;
+		head += head_room(step->head_size);
+		rest -= step->head_size + value_size_max(step->row);
+		step->rest = rest;
 	}
-	return 0;
 }
 
 int plan_make(struct export_plan *plan, const struct field_table *table,
 	      bool json)
 {
-	size_t rest = sizeof "{}\n" + STEP_HEAD + DIGITS_SLACK;
 	int rc;
 
+	/* What is stored behind the last step. */
+	plan->size_max = sizeof "{}\n" + STEP_HEAD + DIGITS_SLACK;
 	plan->steps = calloc(table->count + 1, sizeof *plan->steps);
 	if (!plan->steps)
 		return -ENOMEM;
 	rc = steps_make(plan, table, json);
-	if (rc == 0)
-		rc = heads_make(plan, json);
-	for (size_t i = plan->step_count; i-- > 0;) {
-		plan->steps[i].rest = rest;
-		rest += plan->steps[i].head_size +
-			value_size_max(plan->steps[i].row);
-	}
-	plan->size_max = rest;
-	return rc;
+	if (rc < 0)
+		return rc;
+	plan->heads = calloc(plan->heads_size + 1, 1);
+	if (!plan->heads)
+		return -ENOMEM;
+	steps_join(plan, json);
+	return 0;
 }
 
 void plan_free(struct export_plan *plan)

@@ -113,17 +113,17 @@ static void community_text(const struct packet_tuple *tuple, uint16_t seed,
 	}
 }
 
-#define BLOCK_WORDS  16 /* of 32 bits; FIPS 180-4, sections 5.1.1 and 6.1 */
-#define DIGEST_WORDS 5
+#define BLOCK_SIZE   64 /* FIPS 180-4, sections 5.1.1 and 6.1 */
+#define DIGEST_WORDS 5  /* of 32 bits */
 
-static_assert(sizeof(((struct text *)0)->bytes) + 1 + 8 <= BLOCK_WORDS * 4,
+static_assert(sizeof(((struct text *)0)->bytes) + 1 + 8 <= BLOCK_SIZE,
 	      "the text with its padding is one block");
 
 /* SHA-1 of a text that fits one block, as numbers. */
 static void block_digest(const struct text *text,
 			 uint32_t ret_words[static DIGEST_WORDS])
 {
-	uint8_t block[BLOCK_WORDS * 4] = {0};
+	uint8_t block[BLOCK_SIZE] = {0};
 	uint64_t bits = htobe64(text->size * 8);
 	SHA_CTX sha;
 

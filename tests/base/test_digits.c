@@ -99,7 +99,7 @@ static void writes_addresses_as_inet_ntop_does(void **state)
 				     random_next(&random)};
 		uint8_t address[16];
 
-		for (unsigned g = 0; g < 8; g++) {
+		for (size_t g = 0; g < 8; g++) {
 			unsigned group = words[g / 4] >> g % 4 * 16 & 0xffff;
 
 			group >>= shifts >> g * 4 & 15;

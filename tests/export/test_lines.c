@@ -187,7 +187,7 @@ static struct wide wide_of(uint64_t *random)
 		bytes[i] = (uint8_t)random_next(random);
 	wide.u64 >>= random_next(random) % 64;
 	wide.u32 >>= random_next(random) % 32;
-	wide.i64 >>= random_next(random) % 64;
+	wide.i64 /= (int64_t)(UINT64_C(1) << random_next(random) % 63);
 	wide.first32 >>= random_next(random) % 32;
 	wide.flag = random_next(random) & 1;
 	wide.word = (uint8_t)(random_next(random) % FEW);

@@ -280,7 +280,8 @@ static void tells_local_times_as_strftime_does(void **state)
 		text = begin(EXPORT_TABLE, columns, 0);
 		thing.start.ns = 0;
 		put_thing(text, &thing);
-		thing.start.ns = -90 * 86400 * NS_PER_S; /* dates are shown */
+		thing.start.ns =
+			-90 * INT64_C(86400) * NS_PER_S; /* dates are shown */
 		put_thing(text, &thing);
 		for (int64_t s = -9000; s < 9000; s++) {
 			thing.start.ns = (cases[i].second + s) * NS_PER_S +
@@ -299,8 +300,7 @@ static void tells_local_times_as_strftime_does(void **state)
 			assert_non_null(localtime_r(&second, &local));
 			size = strftime(should, sizeof should,
 					"\n%Y-%m-%d %H:%M:%S", &local);
-			(void)strcpy(should + size,
-				     s & 1 ? ".999\n" : ".000\n");
+			memcpy(should + size, s & 1 ? ".999\n" : ".000\n", 6);
 			assert_int_equal(strncmp(line, should, strlen(should)),
 					 0);
 			line = strchr(line + 1, '\n');
