@@ -7,65 +7,21 @@
  * file. */
 #include "base/field.h"
 
+#include <assert.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/cursor.h"
+#include "base/digits.h"
 #include "base/stamp.h"
 
-/* An IPv6 address with an embedded IPv4 one, quoted, with its zero: 48. */
+/* An IPv6 address with an embedded IPv4 one, quoted, with its zero, and what
+ * may be stored behind. */
 #define FIELD_SIZE_MAX 64
 
-static const char digit_pairs[] =
-	"00010203040506070809101112131415161718192021222324252627282930313233"
-	"34353637383940414243444546474849505152535455565758596061626364656667"
-	"68697071727374757677787980818283848586878889909192939495969798"
-	"99";
-static const char hex_digits[] = "0123456789abcdef";
-
-static unsigned digit_count(uint64_t value)
-{
-	unsigned count = 1;
-
-	for (; value >= 10000; value /= 10000)
-		count += 4;
-	return count + (value >= 10) + (value >= 100) + (value >= 1000);
-}
-
-static char *put_u64(char *at, uint64_t value)
-{
-	char *end, *to;
-
-	if (value < 10) { /* most fields of most records */
-		*at = (char)('0' + value);
-		return at + 1;
-	}
-	end = at + digit_count(value);
-	for (to = end - 2; value >= 100; value /= 100, to -= 2)
-		memcpy(to, digit_pairs + value % 100 * 2, 2);
-	if (value >= 10)
-		memcpy(to, digit_pairs + value * 2, 2);
-	else
-		to[1] = (char)('0' + value);
-	return end;
-}
-
-static char *put_i64(char *at, int64_t value)
-{
-	if (value >= 0)
-		return put_u64(at, (uint64_t)value);
-	*at++ = '-';
-	return put_u64(at, -(uint64_t)value);
-}
-
-static char *put_hex64(char *at, uint64_t value)
-{
-	for (int shift = 60; shift >= 0; shift -= 4)
-		*at++ = hex_digits[value >> shift & 15];
-	return at;
-}
+static_assert(DIGITS_IP6_MAX + 3 + DIGITS_SLACK <= FIELD_SIZE_MAX,
+	      "the longest value");
 
 /* The shortest decimal that reads as the same double. */
 static char *put_f64(char *at, double value)
@@ -78,83 +34,6 @@ static char *put_f64(char *at, double value)
 			break;
 	}
 	return at + length;
-}
-
-static char *put_ip4(char *at, const uint8_t *address)
-{
-	for (int i = 0; i < 4; i++) {
-		if (i > 0)
-			*at++ = '.';
-		at = put_u64(at, address[i]);
-	}
-	return at;
-}
-
-/* One group of an IPv6 address, without leading zeros. */
-static char *put_group(char *at, unsigned value)
-{
-	if (value >= 0x1000)
-		*at++ = hex_digits[value >> 12];
-	if (value >= 0x100)
-		*at++ = hex_digits[value >> 8 & 15];
-	if (value >= 0x10)
-		*at++ = hex_digits[value >> 4 & 15];
-	*at++ = hex_digits[value & 15];
-	return at;
-}
-
-struct zero_run {
-	int first;
-	int count;
-};
-
-/* The longest run of two or more zero groups, the first of several (RFC
- * 5952, sections 4.2.2 and 4.2.3); count 0: none. */
-static struct zero_run zero_run_longest(const unsigned groups[8])
-{
-	struct zero_run best = {-1, 0}, run = {0, 0};
-
-	for (int i = 0; i < 8; i++) {
-		if (groups[i] != 0) {
-			run.count = 0;
-			continue;
-		}
-		if (run.count++ == 0)
-			run.first = i;
-		if (run.count >= 2 && run.count > best.count)
-			best = run;
-	}
-	return best;
-}
-
-/* RFC 5952.  IPv4-mapped and IPv4-compatible addresses end in dotted form
- * (section 5), as inet_ntop() has it. */
-static char *put_ip6(char *at, const uint8_t *address)
-{
-	struct zero_run run;
-	unsigned groups[8];
-	bool embedded;
-
-	for (size_t i = 0; i < 8; i++)
-		groups[i] = load_be16(address + i * 2);
-	run = zero_run_longest(groups);
-	embedded = run.first == 0 &&
-		   (run.count == 6 || (run.count == 5 && groups[5] == 0xffff));
-	for (int i = 0; i < 8;) {
-		if (i == run.first) {
-			*at++ = ':';
-			*at = ':';
-			i += run.count;
-			at += i == 8;
-			continue;
-		}
-		if (i > 0)
-			*at++ = ':';
-		if (embedded && i == 6)
-			return put_ip4(at, address + 12);
-		at = put_group(at, groups[i++]);
-	}
-	return at;
 }
 
 static char *put_text(char *at, const char *text)
@@ -278,19 +157,19 @@ static char *put_value(const struct field_row *row, const void *record,
 
 		if (version == 0)
 			return at;
-		return version == 4 ? put_ip4(at, address)
-				    : put_ip6(at, address);
+		return version == 4 ? digits_put_ip4(at, address)
+				    : digits_put_ip6(at, address);
 	}
 	if (row->type == FIELD_HEX64) {
 		memcpy(&bits, field_at(row, record), sizeof bits);
-		return put_hex64(at, bits);
+		return digits_put_hex64(at, bits);
 	}
 	(void)field_integer(row, record, &value);
 	if (row->type == FIELD_BOOL)
 		return put_text(at, value ? "true" : "false");
 	if (row->type == FIELD_I64 || row->type == FIELD_TIME)
-		return put_i64(at, value);
-	return put_u64(at, (uint64_t)value);
+		return digits_put_i64(at, value);
+	return digits_put_u64(at, (uint64_t)value);
 }
 
 static char *put_json(const struct field_row *row, const void *record, char *at)

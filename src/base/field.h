@@ -48,6 +48,7 @@ struct field_row {
 	 * 'present' of the record; mask 0: never null for that reason. */
 	uint32_t present_mask;
 	size_t present;
+	size_t size; /* FIELD_TEXT: of the array; 0: not known, and slower */
 };
 
 struct field_table {

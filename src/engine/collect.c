@@ -17,9 +17,11 @@ static int worker_collect(struct engine *engine, struct worker *worker)
 	for (uint32_t i = 0; i < fill; i++) {
 		struct flow_record *record = ring_item(&worker->records, i);
 
-		flow_record_finish(
-			record,
-			engine_interface(engine, record->tuple.interface));
+		if (!record->community_id[0]) /* nor has the worker */
+			flow_record_finish(
+				record,
+				engine_interface(engine,
+						 record->tuple.interface));
 		engine->options.record(engine->options.context, record);
 		if (record->end_reason != FLOW_END_NONE)
 			atomic_fetch_add_explicit(&engine->records_out, 1,

@@ -32,9 +32,17 @@ static bool records_room(struct worker *worker)
 	return true;
 }
 
+/* A worker that is ahead, and has to wait, takes over the collector's part:
+ * at the end of a file all flows end at once. */
 static void record_push(struct worker *worker, const struct flow_record *record)
 {
-	*(struct flow_record *)ring_slot(&worker->records, 0) = *record;
+	struct flow_record *slot = ring_slot(&worker->records, 0);
+
+	*slot = *record;
+	if (worker->lossless && ring_room(&worker->records) < RECORDS_COUNT / 2)
+		flow_record_finish(slot,
+				   engine_interface(worker->engine,
+						    record->tuple.interface));
 	ring_publish(&worker->records, 1);
 	worker->pushed = true;
 }

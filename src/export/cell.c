@@ -12,6 +12,11 @@
 #define ELEMENT_PROTOCOL  4
 #define ELEMENT_TCP_FLAGS 6
 
+static char *put_text(char *at, const char *text)
+{
+	return stpcpy(at, text);
+}
+
 static bool is_integer(const struct field_row *row)
 {
 	switch (row->type) {
@@ -53,60 +58,98 @@ bool cell_is_number(enum cell_kind kind)
 
 /* Three digits and a prefix of the SI: 999, 1.23k, 12.3k, 123k.  Cut, not
  * rounded: 999,999 is not 1000k. */
-static void bytes_write(uint64_t value, char *text)
+static char *bytes_write(uint64_t value, char *at)
 {
-	static const char prefixes[] = " kMGTPE";
-	uint64_t unit = 1, whole;
-	unsigned thousandths, digits;
-	int prefix = 0;
+	static const char prefixes[] = "kMGTPE";
+	unsigned prefix = 0;
 
-	while (prefix < 6 && value / unit >= 1000) {
-		unit *= 1000;
+	if (value < 1000)
+		return digits_put_u64(at, value);
+	for (; value >= 1000000; value /= 1000)
 		prefix++;
+	at = digits_put_u64(at, value / 1000);
+	if (value < 100000) {
+		*at++ = '.';
+		*at++ = (char)('0' + value / 100 % 10);
+		if (value < 10000)
+			*at++ = (char)('0' + value / 10 % 10);
 	}
-	whole = value / unit;
-	if (prefix == 0 || whole >= 100) {
-		(void)snprintf(text, CELL_SIZE, "%u%.*s", (unsigned)whole,
-			       prefix > 0, prefixes + prefix);
-		return;
-	}
-	thousandths = (unsigned)(value % unit / (unit / 1000));
-	digits = whole >= 10 ? 1 : 2;
-	(void)snprintf(text, CELL_SIZE, "%u.%0*u%c", (unsigned)whole,
-		       (int)digits,
-		       digits == 1 ? thousandths / 100 : thousandths / 10,
-		       prefixes[prefix]);
+	*at++ = prefixes[prefix];
+	return at;
 }
 
-static void count_write(uint64_t value, char *text)
+static char *count_write(uint64_t value, char *at)
 {
-	char digits[24];
-	int length = snprintf(digits, sizeof digits, "%llu",
-			      (unsigned long long)value);
-	char *at = text;
+	char digits[DIGITS_U64_MAX + DIGITS_SLACK];
+	char *end = digits_put_u64(digits, value);
 
-	for (int i = 0; i < length; i++) {
-		if (i > 0 && (length - i) % 3 == 0)
+	for (const char *from = digits; from < end; from++) {
+		if (from > digits && (end - from) % 3 == 0)
 			*at++ = ',';
-		*at++ = digits[i];
+		*at++ = *from;
 	}
-	*at = '\0';
+	return at;
 }
 
-static void time_write(int64_t ns, char *text)
+/* 2024-01-31 12:00:00; 0: there is no such local time. */
+static size_t second_write(int64_t second, char text[static CELL_SIZE])
+{
+	time_t time = (time_t)second;
+	struct tm local;
+
+	if (!localtime_r(&time, &local))
+		return 0;
+	return strftime(text, CELL_SIZE, "%Y-%m-%d %H:%M:%S", &local);
+}
+
+/* Zones change their offset between two minutes, but not all of them did so
+ * all the time, and some know leap seconds: both ends are looked at. */
+static void minute_learn(int64_t minute, struct cell_minute *ret)
+{
+	char first[CELL_SIZE], last[CELL_SIZE];
+	size_t first_size = second_write(minute * 60, first);
+	size_t last_size = second_write(minute * 60 + 59, last);
+
+	ret->minute = minute;
+	ret->known = true;
+	ret->plain = first_size == CLOCK_TEXT + 2 && last_size == first_size &&
+		     memcmp(first, last, CLOCK_TEXT) == 0 &&
+		     memcmp(first + CLOCK_TEXT, "00", 2) == 0 &&
+		     memcmp(last + CLOCK_TEXT, "59", 2) == 0;
+	memcpy(ret->text, first, CLOCK_TEXT);
+}
+
+static char *put_two(unsigned value, char *at)
+{
+	*at++ = (char)('0' + value / 10);
+	*at++ = (char)('0' + value % 10);
+	return at;
+}
+
+static char *time_write(int64_t ns, struct cell_clock *clock, char *at)
 {
 	int64_t ms = ns / 1000000 - (ns % 1000000 < 0);
 	int64_t rest = ms % 1000 + (ms % 1000 < 0 ? 1000 : 0);
-	time_t seconds = (time_t)((ms - rest) / 1000);
-	struct tm local;
-	size_t length;
+	int64_t second = (ms - rest) / 1000;
+	int64_t minute = second / 60 - (second % 60 < 0);
+	struct cell_minute *entry =
+		&clock->minutes[(uint64_t)minute % CLOCK_MINUTES];
 
-	if (!localtime_r(&seconds, &local)) {
-		(void)stpcpy(text, "-");
-		return;
+	if (!entry->known || entry->minute != minute)
+		minute_learn(minute, entry);
+	if (entry->plain) {
+		memcpy(at, entry->text, CLOCK_TEXT);
+		at = put_two((unsigned)(second - minute * 60), at + CLOCK_TEXT);
+	} else {
+		size_t size = second_write(second, at);
+
+		if (size == 0)
+			return put_text(at, "-");
+		at += size;
 	}
-	length = strftime(text, CELL_SIZE, "%Y-%m-%d %H:%M:%S", &local);
-	(void)snprintf(text + length, CELL_SIZE - length, ".%03d", (int)rest);
+	*at++ = '.';
+	*at++ = (char)('0' + rest / 100);
+	return put_two((unsigned)(rest % 100), at);
 }
 
 /* Two units, the larger one first: 2d03h, 3h05m, 4m09s; false: shorter. */
@@ -129,7 +172,7 @@ static bool long_duration_write(long long seconds, char *text)
 	return false;
 }
 
-static void duration_write(int64_t ns, char *text)
+static char *duration_write(int64_t ns, char *text)
 {
 	static const struct {
 		int64_t ns;
@@ -137,7 +180,7 @@ static void duration_write(int64_t ns, char *text)
 	} units[] = {{NS_PER_S, "s"}, {1000000, "ms"}, {1000, "us"}};
 
 	if (long_duration_write(ns / NS_PER_S, text))
-		return;
+		return text + strlen(text);
 	for (size_t i = 0; i < sizeof units / sizeof *units; i++) {
 		if (ns < units[i].ns)
 			continue;
@@ -146,12 +189,13 @@ static void duration_write(int64_t ns, char *text)
 			(long long)(ns / units[i].ns),
 			(long long)(ns % units[i].ns / (units[i].ns / 100)),
 			units[i].word);
-		return;
+		return text + strlen(text);
 	}
 	(void)snprintf(text, CELL_SIZE, "%lldns", (long long)ns);
+	return text + strlen(text);
 }
 
-static void protocol_write(unsigned number, char *text)
+static char *protocol_write(uint64_t number, char *at)
 {
 	static const struct {
 		uint8_t number;
@@ -165,45 +209,40 @@ static void protocol_write(unsigned number, char *text)
 	};
 
 	for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
-		if (words[i].number == number) {
-			(void)stpcpy(text, words[i].word);
-			return;
-		}
+		if (words[i].number == number)
+			return put_text(at, words[i].word);
 	}
-	(void)snprintf(text, CELL_SIZE, "%u", number);
+	return digits_put_u64(at, number);
 }
 
-static void flags_write(unsigned flags, char *text)
+static char *flags_write(uint8_t flags, char *at)
 {
 	static const char letters[] = "CEUAPRSF";
 
-	if (flags == 0) {
-		(void)stpcpy(text, "-");
-		return;
-	}
-	for (int i = 0; i < 8; i++)
-		text[i] = (char)(flags & 0x80u >> i ? letters[i] : '.');
-	text[8] = '\0';
+	if (flags == 0)
+		return put_text(at, "-");
+	for (unsigned i = 0; i < 8; i++)
+		at[i] = (char)(flags & 0x80U >> i ? letters[i] : '.');
+	return at + 8;
 }
 
-static void endpoint_write(const struct field_row *row,
-			   const struct field_row *port, const void *record,
-			   char *text)
+static char *endpoint_write(const struct cell_source *source,
+			    const void *record, char *at)
 {
-	char address[CELL_SIZE];
-	int64_t number = 0;
+	const uint8_t *address = (const uint8_t *)record + source->row->offset;
+	bool ip6 = ((const uint8_t *)record)[source->row->aux] != 4;
+	int64_t port = 0;
 
-	(void)field_text(row, record, address, sizeof address);
-	(void)field_integer(port, record, &number);
-	/* 39 bytes of address at most: all of it fits. */
-	if (number == 0)
-		(void)snprintf(text, CELL_SIZE, "%.45s", address);
-	else if (strchr(address, ':'))
-		(void)snprintf(text, CELL_SIZE, "[%.45s]:%u", address,
-			       (unsigned)number);
-	else
-		(void)snprintf(text, CELL_SIZE, "%.45s:%u", address,
-			       (unsigned)number);
+	(void)field_integer(source->port, record, &port);
+	if (ip6 && port != 0)
+		*at++ = '[';
+	at = ip6 ? digits_put_ip6(at, address) : digits_put_ip4(at, address);
+	if (port == 0)
+		return at;
+	if (ip6)
+		*at++ = ']';
+	*at++ = ':';
+	return digits_put_u64(at, (uint64_t)port);
 }
 
 /* The bytes of a printable character at 'at', 0 if it is none: control
@@ -226,65 +265,92 @@ static size_t printable_size(const unsigned char *at)
 	return size;
 }
 
-static void text_write(const struct field_row *row, const void *record,
-		       char *text)
+static bool all_plain(const char *text, size_t size)
 {
-	char raw[CELL_SIZE];
+	unsigned odd = 0;
+
+	for (size_t i = 0; i < size; i++)
+		odd |= (unsigned char)text[i] - 0x20U >= 0x7f - 0x20U;
+	return !odd;
+}
+
+static char *printable_write(const char *text, size_t size, char *at)
+{
+	char raw[CELL_SIZE + 4] = ""; /* zeros behind: no character passes */
 	const unsigned char *from = (const unsigned char *)raw;
-	char *to = text;
 
-	(void)field_text(row, record, raw, sizeof raw);
+	memcpy(raw, text, size);
 	while (*from) {
-		size_t size = printable_size(from);
+		size_t bytes = printable_size(from);
 
-		if (size == 0) {
-			*to++ = '?';
+		if (bytes == 0) {
+			*at++ = '?';
 			from++;
 			continue;
 		}
-		memcpy(to, from, size);
-		to += size;
-		from += size;
+		memcpy(at, from, bytes);
+		at += bytes;
+		from += bytes;
 	}
-	*to = '\0';
+	return at;
 }
 
-void cell_write(enum cell_kind kind, const struct field_row *row,
-		const struct field_row *port, const void *record,
-		char ret_text[static CELL_SIZE])
+static char *text_write(const struct field_row *row, const void *record,
+			char *at)
+{
+	const char *text = (const char *)record + row->offset;
+	size_t size;
+
+	if (row->type == FIELD_WORD)
+		text = row->words[*(const uint8_t *)text];
+	else if (row->type != FIELD_TEXT)
+		return at + field_text(row, record, at, CELL_SIZE);
+	size = strnlen(text, CELL_SIZE - 1);
+	if (!all_plain(text, size))
+		return printable_write(text, size, at);
+	memcpy(at, text, size);
+	return at + size;
+}
+
+static char *value_write(const struct cell_source *source, const void *record,
+			 struct cell_clock *clock, char *at)
 {
 	int64_t value = 0;
 
-	if (!field_present(row, record)) {
-		(void)stpcpy(ret_text, "-");
-		return;
-	}
-	(void)field_integer(row, record, &value);
-	switch (kind) {
+	if (!field_present(source->row, record))
+		return put_text(at, "-");
+	(void)field_integer(source->row, record, &value);
+	switch (source->kind) {
 	case CELL_TEXT:
 	case CELL_PLAIN:
-		text_write(row, record, ret_text);
-		break;
+		return text_write(source->row, record, at);
 	case CELL_COUNT:
-		count_write((uint64_t)value, ret_text);
-		break;
+		return count_write((uint64_t)value, at);
 	case CELL_BYTES:
-		bytes_write((uint64_t)value, ret_text);
-		break;
+		return bytes_write((uint64_t)value, at);
 	case CELL_TIME:
-		time_write(value, ret_text);
-		break;
+		return time_write(value, clock, at);
 	case CELL_DURATION:
-		duration_write(value, ret_text);
-		break;
+		return duration_write(value, at);
 	case CELL_ENDPOINT:
-		endpoint_write(row, port, record, ret_text);
-		break;
+		return endpoint_write(source, record, at);
 	case CELL_PROTOCOL:
-		protocol_write((unsigned)value, ret_text);
-		break;
+		return protocol_write((uint64_t)value, at);
 	case CELL_FLAGS:
-		flags_write((unsigned)value & 0xff, ret_text);
-		break;
+		return flags_write((uint8_t)value, at);
 	}
+	return at;
+}
+
+void cell_write(const struct cell_source *source, const void *record,
+		struct cell_clock *clock, struct cell *ret_cell)
+{
+	char *end = value_write(source, record, clock, ret_cell->text);
+
+	ret_cell->size = (uint8_t)(end - ret_cell->text);
+	ret_cell->width = ret_cell->size;
+	if (source->kind != CELL_TEXT)
+		return;
+	for (const char *at = ret_cell->text; at < end; at++)
+		ret_cell->width -= ((unsigned char)*at & 0xc0) == 0x80;
 }

@@ -18,22 +18,22 @@
 #define GAP          2
 
 struct column {
-	const struct field_row *row;
-	const struct field_row *port; /* shown with it, or NULL */
-	enum cell_kind kind;
+	struct cell_source source;
 	int width;
-	char title[CELL_SIZE];
+	bool number; /* stands to the right */
+	struct cell title;
 };
 
 struct export_table {
 	struct column *columns;
-	size_t column_count;      /* all, then those that fit */
-	int width;                /* of a line at most, 0: any */
-	char (*cells)[CELL_SIZE]; /* of SAMPLE_ROWS rows, then of one */
+	size_t column_count; /* all, then those that fit */
+	int width;           /* of a line at most, 0: any */
+	struct cell *cells;  /* of SAMPLE_ROWS rows, then of one */
 	size_t cell_rows;
 	bool settled; /* widths are known, the head is out */
 	bool dated;   /* times with their date: there are several days */
 	char *line;
+	struct cell_clock clock;
 };
 
 static const struct field_row *row_find(const struct field_table *fields,
@@ -59,11 +59,11 @@ static bool endpoint(const struct field_row *address,
 }
 
 /* What a head leaves out: the values say it. */
-static const char *title_suffix(const struct column *column)
+static const char *title_suffix(const struct cell_source *source)
 {
-	if (column->port)
+	if (source->port)
 		return "_ip";
-	if (column->kind == CELL_TIME || column->kind == CELL_DURATION)
+	if (source->kind == CELL_TIME || source->kind == CELL_DURATION)
 		return "_ns";
 	return "";
 }
@@ -71,7 +71,8 @@ static const char *title_suffix(const struct column *column)
 /* "rev_bytes": "REV BYTES". */
 static void title_make(struct column *column)
 {
-	const char *name = column->row->name, *suffix = title_suffix(column);
+	const char *name = column->source.row->name;
+	const char *suffix = title_suffix(&column->source);
 	size_t length = strnlen(name, CELL_SIZE - 1), cut = strlen(suffix);
 
 	if (length > cut && strncmp(name + length - cut, suffix, cut) == 0)
@@ -79,9 +80,9 @@ static void title_make(struct column *column)
 	for (size_t i = 0; i < length; i++) {
 		int c = name[i] == '_' ? ' ' : (toupper)((uint8_t)name[i]);
 
-		column->title[i] = (char)c;
+		column->title.text[i] = (char)c;
 	}
-	column->title[length] = '\0';
+	column->title.size = column->title.width = (uint8_t)length;
 }
 
 static void column_add(struct export_table *table, const struct field_row *row)
@@ -89,15 +90,17 @@ static void column_add(struct export_table *table, const struct field_row *row)
 	struct column *last = table->columns + table->column_count - 1;
 	struct column *column = last + 1;
 
-	if (table->column_count > 0 && !last->port &&
-	    endpoint(last->row, row)) {
-		last->port = row;
-		last->kind = CELL_ENDPOINT;
+	if (table->column_count > 0 && !last->source.port &&
+	    endpoint(last->source.row, row)) {
+		last->source.port = row;
+		last->source.kind = CELL_ENDPOINT;
+		last->number = false;
 		title_make(last);
 		return;
 	}
-	column->row = row;
-	column->kind = cell_kind_of(row);
+	column->source.row = row;
+	column->source.kind = cell_kind_of(row);
+	column->number = cell_is_number(column->source.kind);
 	title_make(column);
 	table->column_count++;
 }
@@ -163,23 +166,22 @@ void table_destroy(struct export_table *table)
 	free(table);
 }
 
-/* Characters, not bytes. */
-static int text_width(const char *text)
+/* What of a cell is shown: times lose their date where it says nothing. */
+static inline size_t cell_hidden(const struct export_table *table,
+				 const struct column *column,
+				 const struct cell *cell)
 {
-	int width = 0;
+	bool dated = column->source.kind != CELL_TIME || table->dated ||
+		     cell->size < CELL_DATE_SIZE;
 
-	for (; *text; text++)
-		width += ((unsigned char)*text & 0xc0) != 0x80;
-	return width;
+	return dated ? 0 : CELL_DATE_SIZE;
 }
 
-static const char *cell_shown(const struct export_table *table,
-			      const struct column *column, const char *cell)
+static inline int cell_width(const struct export_table *table,
+			     const struct column *column,
+			     const struct cell *cell)
 {
-	bool dated = column->kind != CELL_TIME || table->dated ||
-		     strlen(cell) < CELL_DATE_SIZE;
-
-	return dated ? cell : cell + CELL_DATE_SIZE;
+	return cell->width - (int)cell_hidden(table, column, cell);
 }
 
 static int line_width(const struct export_table *table)
@@ -192,72 +194,75 @@ static int line_width(const struct export_table *table)
 }
 
 /* The first 'width' characters, the last of them a mark. */
-static char *put_cut(char *to, const char *text, int width)
+static char *put_cut(char *to, const char *text, size_t size, int width)
 {
-	for (int done = 0; *text; text++) {
-		if (((unsigned char)*text & 0xc0) != 0x80 && ++done == width)
+	int done = 0;
+
+	for (size_t i = 0; i < size; i++) {
+		if (((unsigned char)text[i] & 0xc0) != 0x80 && ++done == width)
 			break;
-		*to++ = *text;
+		*to++ = text[i];
 	}
 	return stpcpy(to, "\xe2\x80\xa6");
 }
 
 /* An endpoint's middle goes, its beginning and its port stay (ASCII). */
-static char *put_cut_middle(char *to, const char *text, int width)
+static char *put_cut_middle(char *to, const struct cell *cell, int width)
 {
-	size_t size = strlen(text), head = (size_t)(width - 1) / 2;
-	size_t tail = (size_t)width - 1 - head;
+	size_t head = (size_t)(width - 1) / 2, tail = (size_t)width - 1 - head;
 
-	to = mempcpy(to, text, head);
+	to = mempcpy(to, cell->text, head);
 	to = stpcpy(to, "\xe2\x80\xa6");
-	return mempcpy(to, text + size - tail, tail);
+	return mempcpy(to, cell->text + cell->size - tail, tail);
 }
 
-static char *put_blanks(char *to, int count)
+static inline char *put_blanks(char *to, int count)
 {
-	while (count-- > 0)
-		*to++ = ' ';
-	return to;
+	if (count <= 0)
+		return to;
+	memset(to, ' ', (size_t)count);
+	return to + count;
 }
 
-static char *put_cell(char *to, const struct column *column, const char *text,
-		      bool last)
+static inline char *put_cell(char *to, const struct export_table *table,
+			     const struct column *column,
+			     const struct cell *cell, bool last)
 {
-	int width = text_width(text);
+	size_t hidden = cell_hidden(table, column, cell);
+	const char *text = cell->text + hidden;
+	size_t size = cell->size - hidden;
+	int blanks = column->width - (cell->width - (int)hidden);
 
-	if (cell_is_number(column->kind))
-		to = put_blanks(to, column->width - width);
-	else if (width > column->width)
-		return column->kind == CELL_ENDPOINT
-			       ? put_cut_middle(to, text, column->width)
-			       : put_cut(to, text, column->width);
-	to = stpcpy(to, text);
-	if (!cell_is_number(column->kind) && !last)
-		to = put_blanks(to, column->width - width);
-	return to;
+	if (column->number)
+		to = put_blanks(to, blanks);
+	else if (blanks < 0)
+		return column->source.kind == CELL_ENDPOINT
+			       ? put_cut_middle(to, cell, column->width)
+			       : put_cut(to, text, size, column->width);
+	to = mempcpy(to, text, size);
+	return column->number || last ? to : put_blanks(to, blanks);
 }
 
 /* One line of cells; 'cells' NULL: the head. */
-static int line_emit(struct export_text *text, char (*cells)[CELL_SIZE])
+static int line_emit(struct export_text *text, const struct cell *cells)
 {
 	struct export_table *table = text->table;
 	char *to = table->line;
 
 	for (size_t i = 0; i < table->column_count; i++) {
 		const struct column *column = &table->columns[i];
-		const char *cell = cells ? cell_shown(table, column, cells[i])
-					 : column->title;
+		const struct cell *cell = cells ? &cells[i] : &column->title;
 
 		if (i > 0)
 			to = put_blanks(to, GAP);
-		to = put_cell(to, column, cell, i + 1 == table->column_count);
+		to = put_cell(to, table, column, cell,
+			      i + 1 == table->column_count);
 	}
 	*to++ = '\n';
 	return text_append(text, table->line, (size_t)(to - table->line));
 }
 
-static char (*cells_row(const struct export_table *table,
-			size_t row))[CELL_SIZE]
+static struct cell *cells_row(const struct export_table *table, size_t row)
 {
 	return table->cells + row * table->column_count;
 }
@@ -268,14 +273,16 @@ static bool days_differ(const struct export_table *table)
 	const char *day = NULL;
 
 	for (size_t i = 0; i < table->cell_rows * table->column_count; i++) {
-		const char *cell = table->cells[i];
+		const struct column *column =
+			&table->columns[i % table->column_count];
+		const struct cell *cell = &table->cells[i];
 
-		if (table->columns[i % table->column_count].kind != CELL_TIME ||
-		    strlen(cell) < CELL_DATE_SIZE)
+		if (column->source.kind != CELL_TIME ||
+		    cell->size < CELL_DATE_SIZE)
 			continue;
-		if (day && memcmp(day, cell, CELL_DATE_SIZE) != 0)
+		if (day && memcmp(day, cell->text, CELL_DATE_SIZE) != 0)
 			return true;
-		day = cell;
+		day = cell->text;
 	}
 	return false;
 }
@@ -286,10 +293,10 @@ static void widths_learn(struct export_table *table)
 	for (size_t i = 0; i < table->column_count; i++) {
 		struct column *column = &table->columns[i];
 
-		column->width = text_width(column->title);
+		column->width = column->title.width;
 		for (size_t row = 0; row < table->cell_rows; row++) {
-			int width = text_width(cell_shown(
-				table, column, cells_row(table, row)[i]));
+			int width = cell_width(table, column,
+					       &cells_row(table, row)[i]);
 
 			if (width > column->width)
 				column->width = width;
@@ -304,7 +311,7 @@ static struct column *endpoint_widest(struct export_table *table)
 	for (size_t i = 0; i < table->column_count; i++) {
 		struct column *column = &table->columns[i];
 
-		if (column->kind == CELL_ENDPOINT &&
+		if (column->source.kind == CELL_ENDPOINT &&
 		    column->width > ENDPOINT_MIN &&
 		    (!widest || column->width > widest->width))
 			widest = column;
@@ -353,9 +360,8 @@ static void widths_grow(struct export_table *table)
 
 	for (size_t i = 0; i < table->column_count; i++) {
 		struct column *column = &table->columns[i];
-		int more =
-			text_width(cell_shown(table, column, table->cells[i])) -
-			column->width;
+		int more = cell_width(table, column, &table->cells[i]) -
+			   column->width;
 
 		if (more <= 0 || more > room)
 			continue;
@@ -367,14 +373,11 @@ static void widths_grow(struct export_table *table)
 static int table_record(struct export_text *text, const void *record)
 {
 	struct export_table *table = text->table;
-	char(*cells)[CELL_SIZE] = cells_row(table, table->cell_rows);
+	struct cell *cells = cells_row(table, table->cell_rows);
 
-	for (size_t i = 0; i < table->column_count; i++) {
-		const struct column *column = &table->columns[i];
-
-		cell_write(column->kind, column->row, column->port, record,
-			   cells[i]);
-	}
+	for (size_t i = 0; i < table->column_count; i++)
+		cell_write(&table->columns[i].source, record, &table->clock,
+			   &cells[i]);
 	if (table->settled) {
 		widths_grow(table);
 		return line_emit(text, cells);

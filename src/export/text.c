@@ -15,14 +15,6 @@ static const struct export_ops *const formats[EXPORT_FORMAT_COUNT] = {
 	[EXPORT_CSV] = &export_csv_ops,
 };
 
-void line_put(struct export_line *line, const char *bytes, size_t size)
-{
-	size_t room = line_room(line);
-
-	memcpy(line_end(line), bytes, size < room ? size : room);
-	line->length += size;
-}
-
 /* Whole lines leave in one piece: an error cuts between lines where the
  * stream lets it. */
 static int buffer_send(struct export_text *text)
@@ -65,52 +57,29 @@ int text_append(struct export_text *text, const char *bytes, size_t size)
 	return 0;
 }
 
-static bool line_fits(struct export_text *text, const void *record,
-		      size_t *ret_needed)
-{
-	size_t room = text->size - text->fill;
-
-	*ret_needed =
-		text->ops->line(text, record, text->buffer + text->fill, room);
-	if (*ret_needed >= room)
-		return false;
-	text->fill += *ret_needed;
-	return true;
-}
-
+/* An empty buffer that a line does not fit grows. */
 static int line_write(struct export_text *text, const void *record)
 {
-	size_t needed;
-	int rc;
+	int rc = 0;
 
-	if (line_fits(text, record, &needed))
-		return 0;
-	rc = buffer_send(text);
-	while (rc == 0 && !line_fits(text, record, &needed))
-		rc = buffer_grow(text, needed + 1);
-	return rc;
-}
+	while (rc == 0) {
+		char *end = text->ops->line(&text->plan, record,
+					    text->buffer + text->fill,
+					    text->buffer + text->size);
 
-static int rows_choose(struct export_text *text,
-		       const struct field_table *table)
-{
-	text->rows = calloc(table->count + 1, sizeof(const struct field_row *));
-	if (!text->rows)
-		return -ENOMEM;
-	for (size_t i = 0; i < table->count; i++) {
-		if (table->rows[i].use == FIELD_SHOWN)
-			text->rows[text->row_count++] = &table->rows[i];
+		if (end) {
+			text->fill = (size_t)(end - text->buffer);
+			return 0;
+		}
+		rc = text->fill > 0 ? buffer_send(text)
+				    : buffer_grow(text, text->size * 2);
 	}
-	return 0;
+	return rc;
 }
 
 static void text_free(struct export_text *text)
 {
-	for (size_t i = 0; text->heads && i < text->row_count; i++)
-		free(text->heads[i]);
-	free((void *)text->heads);
-	free(text->head_sizes);
-	free((void *)text->rows);
+	plan_free(&text->plan);
 	free(text->buffer);
 	table_destroy(text->table);
 	free(text);
@@ -121,10 +90,9 @@ static int text_begin(struct export_text *text, const struct field_table *table,
 {
 	int rc = buffer_grow(text, EXPORT_BUFFER_SIZE);
 
-	if (rc == 0)
-		rc = rows_choose(text, table);
-	if (rc == 0 && text->ops == &export_json_ops)
-		rc = json_heads_make(text);
+	if (rc == 0 && text->ops->line)
+		rc = plan_make(&text->plan, table,
+			       text->ops == &export_json_ops);
 	if (rc == 0 && text->ops == &export_table_ops)
 		rc = table_create(table, columns, width, &text->table);
 	if (rc == 0 && text->ops->begin)

@@ -26,7 +26,9 @@ const char *const flow_initiator_words[FLOW_INITIATOR_COUNT] = {
 	[FLOW_INITIATOR_PORT] = "port",
 };
 
-#define AT(field)      .offset = offsetof(struct flow_record, field)
+#define AT(field) .offset = offsetof(struct flow_record, field)
+#define TEXT(field) \
+	AT(field), .size = sizeof(((const struct flow_record *)0)->field)
 #define VERSION(field) .aux = offsetof(struct flow_record, field)
 #define PRESENT(mask)           \
 	.present_mask = (mask), \
@@ -57,9 +59,9 @@ const char *const flow_initiator_words[FLOW_INITIATOR_COUNT] = {
 static const struct field_row rows[] = {
 	{"flow_id", FIELD_HEX64, AT(flow_id), .unit = "", .element = 148,
 	 .help = "64-bit FNV-1a of the 5-tuple, the same wherever it is seen"},
-	{"community_id", FIELD_TEXT, AT(community_id), .unit = "",
+	{"community_id", FIELD_TEXT, TEXT(community_id), .unit = "",
 	 .help = "Community ID version 1, seed 0"},
-	{"interface", FIELD_TEXT, AT(interface), .unit = "", .element = 82,
+	{"interface", FIELD_TEXT, TEXT(interface), .unit = "", .element = 82,
 	 .help = "where it was seen"},
 	{"src_ip", FIELD_ADDRESS, AT(tuple.address[0]),
 	 VERSION(tuple.ip_version), .unit = "", .element = 8,

@@ -1,6 +1,5 @@
 /* An entry turned into a record, and the table as its readers see it. */
 #include <assert.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "flow/flow_key.h"
@@ -63,8 +62,9 @@ void record_make(const struct flow_table *table, uint32_t index,
 
 void flow_record_finish(struct flow_record *record, const char *interface)
 {
-	(void)snprintf(record->interface, sizeof record->interface, "%s",
-		       interface ? interface : "");
+	(void)strncpy(record->interface, interface ? interface : "",
+		      sizeof record->interface - 1);
+	record->interface[sizeof record->interface - 1] = '\0';
 	flow_community_id(&record->tuple, 0, record->community_id);
 }
 

@@ -84,7 +84,204 @@ static void keeps_csv_lines_whole_across_buffers(void **state)
 	writes_whole_lines_across_buffers(EXPORT_CSV);
 }
 
-#define LONG 200000
+/* A record with every type, strings in arrays of known size and of unknown,
+ * words beyond those that are kept, and values that may be absent. */
+struct wide {
+	uint8_t first8; /* too near to the beginning for a load of 64 bits */
+	uint16_t first16;
+	uint32_t first32;
+	uint8_t u8;
+	uint16_t u16;
+	uint32_t u32;
+	uint64_t u64;
+	int64_t i64;
+	uint64_t hex;
+	struct wall at;
+	bool flag;
+	uint8_t word, many;
+	char known[32], odd[13], unknown[32];
+	uint8_t address[16];
+	uint8_t version;
+	uint32_t present;
+};
+
+static const char *const few_words[] = {NULL, "one", "two, \"2\"", "",
+					"thirty-two bytes of a single word"};
+static const char *const many_words[] = {
+	"a0",  "a1",  "a2",  "a3",  NULL,  "a5",  "a6",  "a7",  "a8",   "a9",
+	"a10", "a11", "a12", "a13", "a14", "a15", "a16", "a17", "a,18", NULL};
+
+#define FEW  (sizeof few_words / sizeof *few_words)
+#define MANY (sizeof many_words / sizeof *many_words)
+
+#define WIDE(member, kind)                                            \
+	.name = #member "_of_a_name_beyond_32_bytes", .type = (kind), \
+	.offset = offsetof(struct wide, member)
+#define SIZED(member) .size = sizeof(((struct wide *)0)->member)
+#define ABSENT(mask) \
+	.present_mask = (mask), .present = offsetof(struct wide, present)
+
+static const struct field_row wide_rows[] = {
+	{WIDE(first8, FIELD_U8)},
+	{WIDE(first16, FIELD_U16)},
+	{WIDE(first32, FIELD_U32)},
+	{WIDE(u8, FIELD_U8)},
+	{WIDE(u16, FIELD_U16)},
+	{WIDE(u32, FIELD_U32)},
+	{WIDE(u64, FIELD_U64)},
+	{WIDE(i64, FIELD_I64)},
+	{WIDE(hex, FIELD_HEX64)},
+	{WIDE(at, FIELD_TIME)},
+	{WIDE(flag, FIELD_BOOL)},
+	{WIDE(word, FIELD_WORD), .words = few_words},
+	{WIDE(many, FIELD_WORD), .words = many_words},
+	{WIDE(known, FIELD_TEXT), SIZED(known)},
+	{WIDE(odd, FIELD_TEXT), SIZED(odd)},
+	{WIDE(unknown, FIELD_TEXT)},
+	{WIDE(address, FIELD_ADDRESS), .aux = offsetof(struct wide, version)},
+	{WIDE(u8, FIELD_U8), ABSENT(1)},
+	{WIDE(u64, FIELD_U64), ABSENT(2)},
+	{WIDE(known, FIELD_TEXT), SIZED(known), ABSENT(4)},
+	{WIDE(many, FIELD_WORD), .words = many_words, ABSENT(8)},
+	{WIDE(address, FIELD_ADDRESS), .aux = offsetof(struct wide, version),
+	 ABSENT(16)},
+};
+
+#define WIDE_ROWS (sizeof wide_rows / sizeof *wide_rows)
+
+static const struct field_table wides = {wide_rows, WIDE_ROWS};
+
+static uint64_t random_next(uint64_t *state)
+{
+	uint64_t z = *state += UINT64_C(0x9e3779b97f4a7c15);
+
+	z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
+	z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
+	return z ^ z >> 31;
+}
+
+/* Mostly plain, with all that needs care; what is behind the zero is no part
+ * of it. */
+static void text_fill(char *text, size_t size, uint64_t *random)
+{
+	static const char special[] = ",\"\r\n\\\t\x7f\xc3\xa9\xff +/=";
+	uint64_t bits = random_next(random);
+	size_t length = bits % size;
+
+	for (size_t i = 0; i < size; i++) {
+		uint64_t byte = random_next(random);
+
+		text[i] = (char)('a' + byte % 26);
+		if (byte >> 32 & 1 && bits >> 60 < 8)
+			text[i] = special[byte % (sizeof special - 1)];
+	}
+	text[length] = '\0';
+}
+
+static struct wide wide_of(uint64_t *random)
+{
+	struct wide wide;
+	uint8_t *bytes = (uint8_t *)&wide;
+
+	for (size_t i = 0; i < sizeof wide; i++)
+		bytes[i] = (uint8_t)random_next(random);
+	wide.u64 >>= random_next(random) % 64;
+	wide.u32 >>= random_next(random) % 32;
+	wide.i64 /= (int64_t)(UINT64_C(1) << random_next(random) % 63);
+	wide.first32 >>= random_next(random) % 32;
+	wide.flag = random_next(random) & 1;
+	wide.word = (uint8_t)(random_next(random) % FEW);
+	wide.many = (uint8_t)(random_next(random) % MANY);
+	wide.version = (uint8_t)(random_next(random) % 3 * 2);
+	if (wide.version == 2)
+		wide.version = 6;
+	text_fill(wide.known, sizeof wide.known, random);
+	text_fill(wide.odd, sizeof wide.odd, random);
+	text_fill(wide.unknown, sizeof wide.unknown, random);
+	return wide;
+}
+
+/* What field_text() gives, quoted letter by letter. */
+static void reference_csv(FILE *to, const struct field_row *row,
+			  const void *record)
+{
+	char value[256];
+	bool quoted;
+
+	(void)field_text(row, record, value, sizeof value);
+	quoted = strpbrk(value, ",\"\r\n") != NULL;
+	if (quoted)
+		(void)fputc('"', to);
+	for (const char *at = value; *at; at++) {
+		if (*at == '"')
+			(void)fputc('"', to);
+		(void)fputc(*at, to);
+	}
+	if (quoted)
+		(void)fputc('"', to);
+}
+
+static void reference_line(FILE *to, enum export_format format,
+			   const void *record)
+{
+	char value[256];
+
+	for (size_t i = 0; i < WIDE_ROWS; i++) {
+		if (format == EXPORT_CSV) {
+			(void)fputs(i > 0 ? "," : "", to);
+			reference_csv(to, &wide_rows[i], record);
+			continue;
+		}
+		(void)field_json(&wide_rows[i], record, value, sizeof value);
+		(void)fprintf(to, "%c\"%s\":%s", i > 0 ? ',' : '{',
+			      wide_rows[i].name, value);
+	}
+	(void)fputs(format == EXPORT_JSON ? "}\n" : "\n", to);
+}
+
+static void writes_what_fields_say(enum export_format format)
+{
+	struct export_text *text;
+	char *reference;
+	size_t reference_size;
+	FILE *to = open_memstream(&reference, &reference_size);
+	uint64_t random = format;
+
+	assert_non_null(to);
+	stream = open_memstream(&written, &written_size);
+	assert_int_equal(
+		export_text_open(format, stream, &wides, NULL, 0, &text), 0);
+	for (size_t i = 0; i < WIDE_ROWS && format == EXPORT_CSV; i++)
+		(void)fprintf(to, "%s%s", i > 0 ? "," : "", wide_rows[i].name);
+	if (format == EXPORT_CSV)
+		(void)fputc('\n', to);
+	for (int i = 0; i < 20000; i++) {
+		struct wide wide = wide_of(&random);
+
+		assert_int_equal(export_text_write(text, &wide), 0);
+		reference_line(to, format, &wide);
+	}
+	end(text, NULL);
+	(void)fclose(to);
+	assert_int_equal(written_size, reference_size);
+	assert_memory_equal(written, reference, reference_size);
+	free(written);
+	free(reference);
+}
+
+static void writes_json_as_its_fields_say(void **state)
+{
+	(void)state;
+	writes_what_fields_say(EXPORT_JSON);
+}
+
+static void writes_csv_as_its_fields_say(void **state)
+{
+	(void)state;
+	writes_what_fields_say(EXPORT_CSV);
+}
+
+#define LONG 600000 /* more than any buffer at first */
 
 struct long_thing {
 	char text[LONG];
@@ -197,6 +394,8 @@ int main(void)
 		cmocka_unit_test(writes_csv_with_a_head_and_quotes),
 		cmocka_unit_test(keeps_json_lines_whole_across_buffers),
 		cmocka_unit_test(keeps_csv_lines_whole_across_buffers),
+		cmocka_unit_test(writes_json_as_its_fields_say),
+		cmocka_unit_test(writes_csv_as_its_fields_say),
 		cmocka_unit_test(takes_a_record_larger_than_its_buffer),
 		cmocka_unit_test(hands_out_what_it_has_when_flushed),
 		cmocka_unit_test(reports_a_full_disk),

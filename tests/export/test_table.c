@@ -244,6 +244,73 @@ static void shortens_numbers_as_people_read_them(void **state)
 	}
 }
 
+static void zone_set(const char *zone)
+{
+	/* one thread: NOLINTNEXTLINE(concurrency-mt-unsafe) */
+	(void)setenv("TZ", zone, 1);
+	tzset();
+}
+
+/* Around each change of an offset, in every second: zones with offsets that
+ * are no whole minutes (Amsterdam to 1937), that change within a minute
+ * (Monrovia in 1972), that skip an hour, and leap seconds. */
+static void tells_local_times_as_strftime_does(void **state)
+{
+	static const struct {
+		const char *zone;
+		int64_t second; /* since 1970 */
+	} cases[] = {
+		{"UTC", 0},
+		{"Europe/Amsterdam", -1025740772},
+		{"Africa/Monrovia", 63593070},
+		{"America/New_York", 1710054000},
+		{"Australia/Lord_Howe", 1712415600},
+		{"right/UTC", 1483228826},
+		{"Asia/Kathmandu", 504901800},
+	};
+	static const char *const columns[] = {"start_ns", NULL};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		struct export_text *text;
+		struct thing thing = thing_of(1);
+		const char *line;
+
+		zone_set(cases[i].zone);
+		text = begin(EXPORT_TABLE, columns, 0);
+		thing.start.ns = 0;
+		put_thing(text, &thing);
+		thing.start.ns =
+			-90 * INT64_C(86400) * NS_PER_S; /* dates are shown */
+		put_thing(text, &thing);
+		for (int64_t s = -9000; s < 9000; s++) {
+			thing.start.ns = (cases[i].second + s) * NS_PER_S +
+					 (s & 1) * 999999999;
+			put_thing(text, &thing);
+		}
+		end(text, NULL);
+		line = strchr(strchr(strchr(written, '\n') + 1, '\n') + 1,
+			      '\n');
+		for (int64_t s = -9000; s < 9000; s++) {
+			time_t second = (time_t)(cases[i].second + s);
+			struct tm local;
+			char should[64];
+			size_t size;
+
+			assert_non_null(localtime_r(&second, &local));
+			size = strftime(should, sizeof should,
+					"\n%Y-%m-%d %H:%M:%S", &local);
+			memcpy(should + size, s & 1 ? ".999\n" : ".000\n", 6);
+			assert_int_equal(strncmp(line, should, strlen(should)),
+					 0);
+			line = strchr(line + 1, '\n');
+		}
+		assert_string_equal(line, "\n");
+		free(written);
+	}
+	zone_set("UTC");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -256,11 +323,10 @@ int main(void)
 		cmocka_unit_test(shows_a_head_alone_without_records),
 		cmocka_unit_test(shows_every_field_without_a_choice),
 		cmocka_unit_test(settles_when_flushed),
+		cmocka_unit_test(tells_local_times_as_strftime_does),
 		cmocka_unit_test(shortens_numbers_as_people_read_them),
 	};
 
-	/* one thread: NOLINTNEXTLINE(concurrency-mt-unsafe) */
-	(void)setenv("TZ", "UTC", 1);
-	tzset();
+	zone_set("UTC");
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
