@@ -40,7 +40,7 @@ void record_make(const struct flow_table *table, uint32_t index,
 	ret_record->state = hot->state;
 	ret_record->initiator = cold->initiator;
 	ret_record->tunnel = cold->tunnel;
-	ret_record->tos = cold->tos[side];
+	ret_record->tos = hot->sums[side].tos;
 	ret_record->duplicate = cold->bits & COLD_DUPLICATE;
 	for (unsigned i = 0; i < 2; i++) {
 		side_copy(hot, side ^ i, i, ret_record);
