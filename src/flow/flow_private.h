@@ -177,6 +177,8 @@ uint32_t table_insert(struct flow_table *table, const struct flow_key *key);
 
 /* Gives the entry back. */
 void table_remove(struct flow_table *table, uint32_t index);
+/* It will be removed: its bucket is on its way to the cache. */
+void table_remove_expect(const struct flow_table *table, uint32_t index);
 
 /* The longest idle entry near 'key's bucket; there must be one. */
 uint32_t table_victim(const struct flow_table *table,
