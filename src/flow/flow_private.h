@@ -145,6 +145,8 @@ struct flow_table {
 	uint32_t *marks;     /* NULL: duplicates are not marked */
 	uint32_t *mark_next; /* by entry */
 	uint32_t mark_mask;
+	bool marking;      /* flows of several places: see duplicate.c */
+	uint8_t place[10]; /* of every flow until then: the key's end */
 	uint64_t epoch;
 	void (*emit)(void *context, const struct flow_record *record);
 	void *context;
