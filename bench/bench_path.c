@@ -1,6 +1,8 @@
 /* What does the full path cost a packet, from memory?
  *
- *     bench_path [--quick] [--json]
+ *     bench_path [--quick] [--json] [LOAD...]
+ *
+ * A load is named by its number in the list below, from 1; none: all.
  *
  * Frames are made into a ring of 16 MB, outside of the measured time, then
  * decoded and metered in batches as a worker does it.  The loads take turns,
@@ -14,6 +16,7 @@
  * without.
  */
 #include <inttypes.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -74,6 +77,16 @@ static const struct load loads[] = {
 	 {UDP(1000000), .attack = TRAFFIC_ATTACK_GUESSED},
 	 "1 M, IPv6",
 	 0,
+	 false},
+	/* A flow for every four packets. */
+	{"short flows",
+	 {.flows = 100000,
+	  .size = 60,
+	  .rate_pps = 200000,
+	  .new_flows = 50000,
+	  .seed = 1},
+	 "1 M",
+	 2u << 20,
 	 false},
 	{"0.63 M", {UDP(630000)}, NULL, 4u << 20, false},
 	{"0.63 M and 63 k new a second",
@@ -446,13 +459,13 @@ static void new_flow_print(const struct bench *benches, unsigned rounds,
 	       ns);
 }
 
-static int run(struct bench *benches, bool quick, bool json)
+static int run(struct bench *benches, unsigned chosen, bool quick, bool json)
 {
 	unsigned rounds = quick ? 7 : 15;
 	uint64_t count = quick ? 250000 : 1000000;
 
 	for (size_t i = 0; i < LOAD_COUNT; i++) {
-		if (quick && !loads[i].quick)
+		if (!(chosen & (1U << i)) || (quick && !loads[i].quick))
 			continue;
 		if (bench_open(&benches[i], &loads[i]) < 0) {
 			fprintf(stderr, "bench_path: no memory for '%s'\n",
@@ -486,21 +499,26 @@ int main(int argc, char **argv)
 {
 	static struct bench benches[LOAD_COUNT];
 	bool quick = false, json = false;
+	unsigned chosen = 0, load;
 	int rc;
 
 	for (int i = 1; i < argc; i++) {
+		load = (unsigned)strtoul(argv[i], NULL, 10) - 1;
 		quick |= strcmp(argv[i], "--quick") == 0;
 		json |= strcmp(argv[i], "--json") == 0;
-	}
-	if (argc - 1 != quick + json) {
-		fprintf(stderr, "usage: bench_path [--quick] [--json]\n");
-		return 2;
+		if (load < LOAD_COUNT) {
+			chosen |= 1U << load;
+		} else if (strncmp(argv[i], "--", 2) != 0) {
+			fprintf(stderr, "usage: bench_path [--quick] "
+					"[--json] [LOAD...]\n");
+			return 2;
+		}
 	}
 	ring = malloc(RING_SIZE + AHEAD + 64);
 	if (!ring)
 		return EXIT_FAILURE;
 	memset(ring, 1, RING_SIZE);
-	rc = run(benches, quick, json);
+	rc = run(benches, chosen ? chosen : UINT_MAX, quick, json);
 	for (size_t i = 0; i < LOAD_COUNT; i++)
 		bench_close(&benches[i]);
 	free(ring);

@@ -8,6 +8,10 @@
  * and after a router or a tunnel as well, so VLAN and network may differ;
  * but two tunnel networks reuse addresses by design: flows of two of them
  * are strangers.
+ *
+ * Flows that all have the same interface, VLANs and network differ in their
+ * 5-tuples: as long as there are no others nothing is marked, and the first
+ * flow from elsewhere has all that live marked at once.
  */
 #include <string.h>
 
@@ -55,20 +59,6 @@ static uint32_t first_find(const struct flow_table *table, uint32_t index,
 	return at;
 }
 
-void duplicate_enter(struct flow_table *table, uint32_t index, unsigned side)
-{
-	uint32_t first = first_find(table, index, side);
-
-	while (first != FLOW_NONE && flow_settle(table, first))
-		first = first_find(table, index, side);
-	if (first != FLOW_NONE) {
-		table->cold[index].bits |= COLD_DUPLICATE;
-		return;
-	}
-	duplicate_link(table, index);
-	table->cold[index].bits |= COLD_MARKED;
-}
-
 void duplicate_link(struct flow_table *table, uint32_t index)
 {
 	uint32_t *head = mark_head(table, index);
@@ -77,12 +67,59 @@ void duplicate_link(struct flow_table *table, uint32_t index)
 	*head = index;
 }
 
+static void mark(struct flow_table *table, uint32_t index)
+{
+	duplicate_link(table, index);
+	table->cold[index].bits |= COLD_MARKED;
+}
+
+/* All but the one that is beginning: none of them is a duplicate. */
+static void all_mark(struct flow_table *table, uint32_t begins)
+{
+	table->marking = true;
+	for (uint32_t i = 0; i < table->fresh; i++) {
+		if (i != begins && table->hot[i].key.ip_version != 0)
+			mark(table, i);
+	}
+}
+
+/* Whether every flow so far was seen at the same place. */
+static bool one_place(struct flow_table *table, uint32_t index)
+{
+	const uint8_t *place =
+		(const uint8_t *)&table->hot[index].key + FIVE_TUPLE_SIZE;
+
+	if (table->used == 1)
+		memcpy(table->place, place, sizeof table->place);
+	return memcmp(table->place, place, sizeof table->place) == 0;
+}
+
+void duplicate_enter(struct flow_table *table, uint32_t index, unsigned side)
+{
+	uint32_t first;
+
+	if (!table->marking) {
+		if (one_place(table, index))
+			return;
+		all_mark(table, index);
+	}
+	first = first_find(table, index, side);
+	while (first != FLOW_NONE && flow_settle(table, first))
+		first = first_find(table, index, side);
+	if (first != FLOW_NONE) {
+		table->cold[index].bits |= COLD_DUPLICATE;
+		return;
+	}
+	mark(table, index);
+}
+
 void duplicate_leave(struct flow_table *table, uint32_t index)
 {
-	uint32_t *link = mark_head(table, index);
+	uint32_t *link;
 
 	if (!(table->cold[index].bits & COLD_MARKED))
 		return;
+	link = mark_head(table, index);
 	while (*link != index)
 		link = &table->mark_next[*link];
 	*link = table->mark_next[index];
@@ -90,6 +127,7 @@ void duplicate_leave(struct flow_table *table, uint32_t index)
 
 void duplicate_clear(struct flow_table *table)
 {
+	table->marking = false;
 	if (table->marks)
 		memset(table->marks, 0xff,
 		       (table->mark_mask + (size_t)1) * sizeof *table->marks);

@@ -12,6 +12,8 @@
  */
 #include "flow/flow_private.h"
 
+#define SWEEP_PART 16
+
 static int64_t tick_of(const struct wheel *wheel, int64_t ns)
 {
 	return ns >> wheel->shift;
@@ -106,6 +108,25 @@ void wheel_put(struct flow_table *table, uint32_t index)
 	slot_append(table, (unsigned)(tick % WHEEL_SLOTS), index);
 }
 
+/* Takes entries off the list that begins at *index, their memory on its way.
+ * Returns how many. */
+static unsigned part_take(struct flow_table *table, uint32_t *index,
+			  uint32_t part[static SWEEP_PART])
+{
+	unsigned count = 0;
+
+	while (count < SWEEP_PART && *index != FLOW_NONE) {
+		__builtin_prefetch(&table->hot[*index], 1);
+		__builtin_prefetch(&table->hot[*index].sums, 1);
+		part[count++] = *index;
+		table->cold[*index].slot = SLOT_NONE;
+		*index = table->cold[*index].next;
+	}
+	if (*index != FLOW_NONE)
+		__builtin_prefetch(&table->cold[*index], 1);
+	return count;
+}
+
 static void slot_sweep(struct flow_table *table, unsigned slot)
 {
 	struct wheel *wheel = table->wheel;
@@ -114,18 +135,21 @@ static void slot_sweep(struct flow_table *table, unsigned slot)
 	wheel->slots[slot] = (struct wheel_slot){FLOW_NONE, FLOW_NONE};
 	wheel->filled[slot / 64] &= ~(UINT64_C(1) << (slot % 64));
 	while (index != FLOW_NONE) {
-		struct flow_cold *cold = &table->cold[index];
-		uint32_t next = cold->next;
+		uint32_t part[SWEEP_PART];
+		unsigned count = part_take(table, &index, part);
 
-		if (next != FLOW_NONE) {
-			__builtin_prefetch(&table->hot[next], 1);
-			__builtin_prefetch(&table->cold[next], 1);
+		for (unsigned i = 0; i < count; i++) {
+			struct flow_hot *hot = &table->hot[part[i]];
+
+			if (table->now_ns - hot->last_ns >=
+			    table->limit_ns[hot->phase])
+				table_remove_expect(table, part[i]);
 		}
-		cold->slot = SLOT_NONE;
-		wheel->swept++;
-		if (!flow_settle(table, index))
-			wheel_put(table, index);
-		index = next;
+		wheel->swept += count;
+		for (unsigned i = 0; i < count; i++) {
+			if (!flow_settle(table, part[i]))
+				wheel_put(table, part[i]);
+		}
 	}
 }
 

@@ -47,7 +47,6 @@ static void record_open(struct flow_table *table, uint32_t index, int64_t at_ns)
 	memset(hot->ttl_max, 0, sizeof hot->ttl_max);
 	memset(hot->sums, 0, sizeof hot->sums);
 	memset(cold->fragments, 0, sizeof cold->fragments);
-	memset(cold->tos, 0, sizeof cold->tos);
 	cold->start_ns = at_ns;
 	cold->seq = table->seq++;
 	table->counters.created++;

@@ -35,13 +35,17 @@ struct flow_bucket {
 
 static_assert(sizeof(struct flow_bucket) == 64, "a bucket is a cache line");
 
-/* In the order of the fields in struct packet. */
+/* In the order of the fields in struct packet.  The TOS is here because each
+ * flow's first answer sets it: in 'cold' that would miss the cache. */
 struct flow_sums {
 	uint64_t frame_bytes;
 	uint64_t bytes;
 	uint64_t payload_bytes;
-	uint64_t packets;
+	uint64_t packets : 56;
+	uint64_t tos : 8; /* of the record's first packet from the side */
 };
+
+static_assert(sizeof(struct flow_sums) == 32, "two sides are a cache line");
 
 #define HOT_INITIATOR 0x01 /* the initiator's side of the key */
 #define HOT_DUE       0x02 /* the active timeout is near: compare exactly */
@@ -81,11 +85,10 @@ struct flow_cold {
 	uint32_t fragments[2];
 	uint32_t isn[2]; /* sequence number of the SYN */
 	uint16_t slot;   /* of the wheel, SLOT_NONE: in none */
-	uint8_t tos[2];  /* of the record's first packet from that side */
 	uint8_t tunnel;
 	uint8_t initiator; /* enum flow_initiator */
 	uint8_t bits;      /* COLD_... */
-	uint8_t pad;
+	uint8_t pad[3];
 };
 
 static_assert(sizeof(struct flow_cold) == 48, "within 192 bytes a flow");
@@ -147,6 +150,8 @@ struct flow_table {
 	uint32_t *marks;     /* NULL: duplicates are not marked */
 	uint32_t *mark_next; /* by entry */
 	uint32_t mark_mask;
+	bool marking;      /* flows of several places: see duplicate.c */
+	uint8_t place[10]; /* of every flow until then: the key's end */
 	uint64_t epoch;
 	void (*emit)(void *context, const struct flow_record *record);
 	void *context;
@@ -187,6 +192,8 @@ void table_link(struct flow_table *table, const struct flow_key *key,
 
 /* Gives the entry back. */
 void table_remove(struct flow_table *table, uint32_t index);
+/* It will be removed: its bucket is on its way to the cache. */
+void table_remove_expect(const struct flow_table *table, uint32_t index);
 
 /* The longest idle entry near 'key's bucket; there must be one. */
 uint32_t table_victim(const struct flow_table *table,

@@ -180,7 +180,7 @@ static void waiting_count(struct flow_table *table, struct waiting *waiting,
 	struct flow_sums *sums = &hot->sums[side];
 
 	if (sums->packets == 0)
-		table->cold[index].tos[side] = waiting->tos;
+		sums->tos = waiting->tos;
 	sums->frame_bytes += waiting->sums.frame_bytes;
 	sums->bytes += waiting->sums.bytes;
 	sums->payload_bytes += waiting->sums.payload_bytes;

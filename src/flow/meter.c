@@ -23,8 +23,7 @@ static inline void count(struct flow_table *table, uint32_t index,
 	struct flow_sums *sums = &hot->sums[side];
 	int64_t at_ns = stamp_clamp_ns(packet->at.ns);
 
-	if (sums->packets == 0)
-		table->cold[index].tos[side] = packet->tos;
+	sums->tos = sums->packets == 0 ? packet->tos : sums->tos;
 	sums->frame_bytes += packet->frame_bytes;
 	sums->bytes += packet->ip_bytes;
 	sums->payload_bytes += packet->payload_bytes;

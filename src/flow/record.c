@@ -44,7 +44,7 @@ void record_make(const struct flow_table *table, uint32_t index,
 	ret_record->state = phase_states[hot->phase];
 	ret_record->initiator = cold->initiator;
 	ret_record->tunnel = cold->tunnel;
-	ret_record->tos = cold->tos[side];
+	ret_record->tos = hot->sums[side].tos;
 	ret_record->duplicate = cold->bits & COLD_DUPLICATE;
 	ret_record->sampling = table->sampling;
 	for (unsigned i = 0; i < 2; i++) {

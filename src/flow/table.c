@@ -45,13 +45,25 @@ uint32_t table_find(const struct flow_table *table, const struct flow_key *key)
 	return FLOW_NONE;
 }
 
+/* The next flow's entry is on its way before that flow is. */
+static void next_expect(const struct flow_table *table)
+{
+	uint32_t next = table->free == FLOW_NONE ? table->fresh : table->free;
+
+	__builtin_prefetch(&table->hot[next], 1);
+	__builtin_prefetch(&table->hot[next].sums, 1);
+	__builtin_prefetch(&table->cold[next], 1);
+}
+
 static uint32_t entry_take(struct flow_table *table)
 {
 	uint32_t index = table->free;
 
 	if (index == FLOW_NONE)
-		return table->fresh++;
-	table->free = table->cold[index].next;
+		index = table->fresh++;
+	else
+		table->free = table->cold[index].next;
+	next_expect(table);
 	return index;
 }
 
@@ -97,6 +109,14 @@ static unsigned way_of(const struct flow_table *table,
 			return way;
 	}
 	return BUCKET_WAYS;
+}
+
+void table_remove_expect(const struct flow_table *table, uint32_t index)
+{
+	struct flow_key key;
+
+	key_make(table, &table->hot[index].key, true, &key);
+	__builtin_prefetch(&table->buckets[key.home], 1);
 }
 
 void table_remove(struct flow_table *table, uint32_t index)

@@ -494,6 +494,39 @@ static void marks_what_was_counted_elsewhere(void **state)
 	kept_close(&kept);
 }
 
+/* The first flow of a second interface comes late: what lives then is first,
+ * what has ended is not, and what follows is told apart as ever. */
+static void knows_what_began_on_one_interface(void **state)
+{
+	struct flow_options options = kept_options();
+	size_t duplicates = 0;
+	struct kept kept;
+
+	(void)state;
+	options.mark_duplicates = true;
+	kept_open(&kept, &options);
+	for (unsigned round = 0; round < 2; round++) {
+		for (uint16_t i = 0; i < 1000; i++)
+			GIVE(&kept, .from = A, .to = B, .from_port = i,
+			     .to_port = 9, .at_ns = T + i % 2 * 20 * S);
+		for (uint16_t i = 0; i < 1000; i++)
+			GIVE(&kept, .from = A, .to = B, .from_port = i,
+			     .to_port = 9, .interface = 1, .at_ns = T + 35 * S);
+		flow_table_flush(kept.table, FLOW_END_FORCED);
+		assert_int_equal(kept.count, (round + 1) * 2000);
+	}
+	for (size_t i = 0; i < kept.count; i++) {
+		const struct flow_record *record = &kept.records[i];
+		bool again = record->tuple.interface == 1 &&
+			     record->tuple.port[0] % 2 == 1;
+
+		assert_int_equal(record->duplicate, again);
+		duplicates += record->duplicate;
+	}
+	assert_int_equal(duplicates, 1000);
+	kept_close(&kept);
+}
+
 static void stays_first_through_the_active_timeout(void **state)
 {
 	struct flow_options options = kept_options();
@@ -593,6 +626,7 @@ int main(void)
 		cmocka_unit_test(keeps_apart_what_is_not_the_same),
 		cmocka_unit_test(keeps_the_outer_addresses_of_a_tunnel),
 		cmocka_unit_test(marks_what_was_counted_elsewhere),
+		cmocka_unit_test(knows_what_began_on_one_interface),
 		cmocka_unit_test(stays_first_through_the_active_timeout),
 		cmocka_unit_test(shows_live_flows_slice_by_slice),
 		cmocka_unit_test(refuses_options_out_of_range),
