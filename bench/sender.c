@@ -362,6 +362,7 @@ static uint32_t frames_wanted(const struct options *options)
 static void alarm_set(const struct options *options)
 {
 	struct itimerval timer = {
+		.it_interval = {0, 10000}, /* the first may come too early */
 		.it_value = {(time_t)(options->milliseconds / 1000),
 			     (suseconds_t)(options->milliseconds % 1000 *
 					   1000)},
