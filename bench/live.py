@@ -149,17 +149,22 @@ class Bench:
                      (after - before) * 1e9 / max(1, sent["taken"]), max(0.0, total - after))
 
 
+def bound(pid):
+    """Whether a process's namespace has a packet socket on an interface."""
+    try:
+        with open(f"/proc/{pid}/net/packet", encoding="ascii") as file:
+            return any(line.split()[4] != "0" for line in file.readlines()[1:])
+    except OSError:
+        return False
+
+
 def listening(process):
-    """Waits until the meter has its packet socket."""
+    """Waits until the meter listens and has done with its start."""
     deadline = time.monotonic() + READY_S
     while time.monotonic() < deadline and process.poll() is None:
-        try:
-            with open(f"/proc/{process.pid}/net/packet", encoding="ascii") as file:
-                if len(file.readlines()) > 1:
-                    time.sleep(0.3)
-                    return
-        except OSError:
-            pass
+        if bound(process.pid):
+            rest(process.pid)
+            return
         time.sleep(0.02)
     raise RuntimeError(f"{process.args[6]}: does not listen")
 
@@ -176,10 +181,12 @@ def cpu_s(pid):
 def rest(pid):
     """Waits until a process has worked off its load; its CPU time by then."""
     now = cpu_s(pid)
+    idle = 0
     for _ in range(int(REST_S / 0.1)):
         time.sleep(0.1)
         before, now = now, cpu_s(pid)
-        if now - before < 0.01:
+        idle = idle + 1 if now - before < 0.005 else 0
+        if idle == 2:
             break
     return now
 
