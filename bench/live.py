@@ -307,14 +307,15 @@ def why_not(build):
         return "needs root: network namespaces"
     if len(os.sched_getaffinity(0)) < 2:
         return "needs two CPUs: one for the sender, one for the meter"
-    missing = [name for name in ("ip", "ethtool", "taskset") if not shutil.which(name, path=os.environ["PATH"] + ":/usr/sbin:/sbin")]
+    path = os.environ["PATH"] + ":/usr/sbin:/sbin"
+    missing = [name for name in ("ip", "ethtool", "taskset") if not shutil.which(name, path=path)]
     return f"not installed: {', '.join(missing)}" if missing else ""
 
 
 def rows(build, scratch, options, found, nfpcapd_folder):
     """The table's rows, and how the pair polled."""
     rates = options.rates or (QUICK_RATES if options.quick else (*RATES, None))
-    traffics = [one for one in TRAFFICS[:1 if options.quick else None] if not options.traffic or options.traffic in one.name]
+    traffics = [one for one in TRAFFICS[:1 if options.quick else None] if (options.traffic or "") in one.name]
     todo = [meter for meter in meters(build, scratch, found, nfpcapd_folder)
             if not options.meters or meter.name in options.meters.split(";")]
     with Pair() as pair:

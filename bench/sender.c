@@ -237,7 +237,7 @@ static int frames_fill(struct bpf_map *map, const struct pool *pool)
 			   bpf_map__fd(map), 0);
 
 	if (to == MAP_FAILED)
-		return sender_fail("the map of frames: %s", strerror(errno));
+		return sender_fail("the map of frames: %m");
 	for (uint32_t i = 0; i < pool->count; i++) {
 		struct sender_frame *frame = (void *)(to + stride * i);
 
@@ -279,8 +279,7 @@ static int engine_setup(struct engine *engine, const struct options *options,
 	bpf_map__set_value_size(map, stride_of(pool));
 	bpf_map__set_max_entries(map, pool->count);
 	if (bpf_object__load(engine->object))
-		return sender_fail("the kernel does not take the program: %s",
-				   strerror(errno));
+		return sender_fail("the kernel does not take the program: %m");
 	return frames_fill(map, pool);
 }
 
@@ -291,7 +290,7 @@ static int engine_open(struct engine *engine, const struct options *options,
 
 	engine->object = object_open();
 	if (!engine->object)
-		return sender_fail("sender.bpf.o: %s", strerror(errno));
+		return sender_fail("sender.bpf.o: %m");
 	map = bpf_object__find_map_by_name(engine->object, "frames");
 	if (engine_setup(engine, options, pool, map) < 0)
 		return -1;
@@ -313,8 +312,7 @@ static int engine_run(const struct engine *engine, uint32_t count)
 	if (bpf_prog_test_run_opts(engine->program, &run) == 0 ||
 	    errno == EINTR)
 		return 0;
-	return sender_fail("the kernel does not run it on live frames: %s",
-			   strerror(errno));
+	return sender_fail("the kernel does not run it on live frames: %m");
 }
 
 /* --------------------------------------------------------------- sending */
@@ -333,7 +331,7 @@ static int pair_read(const char *name, uint32_t *ret_taken,
 	int rc = -1;
 
 	if (getifaddrs(&all) != 0)
-		return sender_fail("interfaces: %s", strerror(errno));
+		return sender_fail("interfaces: %m");
 	for (const struct ifaddrs *one = all; one; one = one->ifa_next) {
 		const struct rtnl_link_stats *stats = one->ifa_data;
 

@@ -2,25 +2,11 @@
 #include "sender_pool.h"
 
 #include <pcap/pcap.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define FRAMES_MIN    65536
 #define FRAMES_A_FLOW 4
-
-int sender_fail(const char *format, ...)
-{
-	va_list arguments;
-
-	va_start(arguments, format);
-	fputs("sender: ", stderr);
-	vfprintf(stderr, format, arguments);
-	fputc('\n', stderr);
-	va_end(arguments);
-	return -1;
-}
 
 static int pool_add(struct pool *pool, const void *bytes, uint32_t size)
 {

@@ -2,8 +2,11 @@
 #ifndef SENDER_POOL_H
 #define SENDER_POOL_H
 
+#include <errno.h>
+#include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include "traffic.h"
 
@@ -29,7 +32,20 @@ int pool_from_file(struct pool *pool, const char *path, uint64_t most);
 
 void pool_free(struct pool *pool);
 
-/* One line on standard error; returns -1. */
-__attribute__((format(printf, 1, 2))) int sender_fail(const char *format, ...);
+/* One line on standard error, with "%m" for errno; returns -1. */
+__attribute__((format(printf, 1, 2))) static inline int
+sender_fail(const char *format, ...)
+{
+	int code = errno;
+	va_list arguments;
+
+	va_start(arguments, format);
+	fputs("sender: ", stderr);
+	errno = code;
+	vfprintf(stderr, format, arguments);
+	fputc('\n', stderr);
+	va_end(arguments);
+	return -1;
+}
 
 #endif

@@ -117,8 +117,8 @@ static inline bool frame_make(struct afpacket *a,
 
 static inline void headers_fetch(const uint8_t *at)
 {
-	for (int i = 0; i < HEADER_LINES; i++)
-		__builtin_prefetch(at + LINE_SIZE * i);
+	for (size_t i = 0; i < HEADER_LINES; i++)
+		__builtin_prefetch(at + i * LINE_SIZE);
 }
 
 /* Asks for the frames to come: another CPU wrote them, and to wait for each

@@ -7,8 +7,8 @@ import subprocess
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent.parent / "system"))
-from lab import (BUILD, SONDE, Pair, Skip, check, equal, ethernet, folder, ipv4, main, need_root, need_tool, pcap, run,  # noqa: E402  pylint: disable=wrong-import-position
-                 signal_and_wait, started, udp, until)
+from lab import (BUILD, SONDE, Pair, Skip, check, equal, ethernet, folder,  # pylint: disable=wrong-import-position
+                 ipv4, main, need_root, need_tool, pcap, run, signal_and_wait, started, udp, until)
 
 SENDER = BUILD / "bench/sender"
 
@@ -145,6 +145,6 @@ def a_live_run_counts_every_frame_at_any_rate():
 
 
 if __name__ == "__main__":
-    main(sends_exactly_what_it_is_told, is_never_faster_than_its_pace, ends_by_time_when_nothing_else_ends_it, replays_a_file_in_turn,
-         refuses_what_it_cannot_do, a_live_run_loses_nothing_at_a_moderate_rate,
+    main(sends_exactly_what_it_is_told, is_never_faster_than_its_pace, ends_by_time_when_nothing_else_ends_it,
+         replays_a_file_in_turn, refuses_what_it_cannot_do, a_live_run_loses_nothing_at_a_moderate_rate,
          a_live_run_counts_every_frame_at_any_rate)
