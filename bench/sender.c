@@ -297,7 +297,10 @@ static int engine_open(struct engine *engine, const struct options *options,
 	engine->counts = counts_map(engine->object);
 	engine->program = bpf_program__fd(
 		bpf_object__find_program_by_name(engine->object, "sender"));
-	return engine->counts ? 0 : sender_fail("sender.bpf.o has no counts");
+	if (engine->counts)
+		return 0;
+	sender_fail("sender.bpf.o has no counts");
+	return -1;
 }
 
 /* Sends 'count' frames; fewer after a signal. */
@@ -396,7 +399,7 @@ static int pair_settle(const char *name, const uint32_t before[2],
 	int64_t begin = now_ns();
 
 	for (;;) {
-		uint32_t taken, refused;
+		uint32_t taken = 0, refused = 0;
 
 		if (pair_read(name, &taken, &refused) < 0)
 			return -1;
@@ -429,7 +432,7 @@ static int pool_send(const struct options *options, const struct pool *pool)
 {
 	struct engine engine = {0};
 	struct result result = {0};
-	uint32_t before[2];
+	uint32_t before[2] = {0};
 	int rc = engine_open(&engine, options, pool);
 
 	if (rc == 0 &&
