@@ -379,6 +379,8 @@ static int all_send(const struct options *options, const struct engine *engine,
 	const volatile struct sender_counts *counts = engine->counts;
 	int rc;
 
+	if (!counts)
+		return -1; /* said when it was opened */
 	alarm_set(options);
 	rc = engine_run(engine, frames_wanted(options));
 	result->sent = counts->sent;
