@@ -43,6 +43,7 @@ struct afpacket_ring {
 	uint32_t cursor; /* the block that is walked, or to be walked next */
 	uint32_t left;   /* its frames not yet looked at */
 	const uint8_t *next; /* the first of these */
+	const uint8_t *near; /* what lies before it was fetched */
 	uint32_t owned_count;
 };
 

@@ -119,6 +119,7 @@ bool afpacket_ring_begin(struct afpacket_ring *ring)
 	ring->owned_count++;
 	ring->left = header->num_pkts;
 	ring->next = (const uint8_t *)block->desc + header->offset_to_first_pkt;
+	ring->near = ring->next;
 	if (!ring->left)
 		afpacket_ring_end(ring);
 	return true;

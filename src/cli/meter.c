@@ -63,8 +63,8 @@ const struct option_row capture_rows[CAPTURE_ROWS_COUNT] = {
 	 .min = CAPTURE_SNAP_MIN,
 	 .max = CAPTURE_SNAP_MAX,
 	 .placeholder = "BYTES",
-	 .help = "bytes kept of a frame; 0 keeps all; what is counted is the "
-		 "same"},
+	 .help = "bytes kept of a frame; 0: all that is looked at; what is "
+		 "counted is the same"},
 	{.name = "promiscuous",
 	 .letter = 'p',
 	 .type = OPTION_BOOL,

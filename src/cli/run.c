@@ -19,6 +19,7 @@
 #define MARGIN_NS     NS_PER_S        /* packets wait that long in a ring */
 #define VIEW_NS       NS_PER_S        /* the screen's interval, a log's first */
 #define LAST_NS       (NS_PER_S / 10) /* what a log's last one covers */
+#define HEADERS_SIZE  512 /* of a frame: nothing looks at what is behind */
 #define COMMIT_COUNT  16384
 #define TOP_COUNT_MAX (1U << 20)
 
@@ -113,6 +114,17 @@ static void update_ask(struct run *run, struct mono now)
 	run->updating = true;
 }
 
+/* The store is to miss no more than a second, a screen to move.  A log alone
+ * wants the live flows at its reports: each costs as much as some packets. */
+static bool update_due(const struct run *run, struct mono now)
+{
+	if (run->updating || mono_ns_between(run->asked, now) < ASK_NS)
+		return false;
+	return run->store || run->tui ||
+	       mono_ns_between(run->interval, now) >=
+		       run->interval_ns - ASK_NS / 4;
+}
+
 static void faults_tell(struct run *run)
 {
 	const char *sentence;
@@ -178,7 +190,7 @@ static void run_step(struct run *run, int collected)
 	struct mono now = mono_now();
 	int64_t asked_ns = mono_ns_between(run->asked, now);
 
-	if (!run->updating && asked_ns >= ASK_NS)
+	if (update_due(run, now))
 		update_ask(run, now);
 	else if (run->updating && !engine_updating(run->engine) &&
 		 (collected == 0 || asked_ns >= ANSWER_MAX_NS))
@@ -233,6 +245,8 @@ static int engine_begin(struct run *run, struct fault *ret_fault)
 	struct engine_options engine = meter_engine_options(&options->meter);
 	int rc;
 
+	if (engine.snap_size == 0)
+		engine.snap_size = HEADERS_SIZE;
 	engine.targets = (const char *const *)options->interfaces.texts;
 	engine.target_count = options->interfaces.count;
 	engine.record = record_take;
