@@ -130,7 +130,10 @@ static void buckets_fill(struct flow_table *table)
 
 static void marks_fill(struct flow_table *table)
 {
+	bool marking = table->marking;
+
 	duplicate_clear(table);
+	table->marking = marking;
 	for (uint32_t i = 0; i < table->fresh; i++) {
 		if (entry_used(table, i) && table->cold[i].bits & COLD_MARKED)
 			duplicate_link(table, i);
