@@ -65,17 +65,70 @@ static inline void key_order(const struct packet_tuple *tuple, unsigned swap,
 static_assert(offsetof(struct packet_tuple, port) == 32,
 	      "the ports begin the fifth word");
 
+/* Both for IPv4 alone: the same order, and a hash of half the bytes, as 24 of
+ * the 48 are 0. */
+static inline unsigned key4_order(const struct packet_tuple *tuple,
+				  bool one_way, struct packet_tuple *ret)
+{
+	uint64_t words[6], swap, difference;
+	const uint8_t *from = (const uint8_t *)tuple;
+	uint8_t *to = (uint8_t *)ret;
+	unsigned side;
+
+	memcpy(words, from, sizeof words);
+	side = (unsigned)(words[0] > words[2]) |
+	       ((unsigned)(words[0] == words[2]) &
+		(unsigned)(tuple->port[0] > tuple->port[1]));
+	side &= !one_way;
+	swap = 0 - (uint64_t)side;
+	difference = (words[0] ^ words[2]) & swap;
+	words[0] ^= difference;
+	words[2] ^= difference;
+	words[4] = le64toh(words[4]);
+	difference = (words[4] ^ (words[4] >> 16)) & swap & 0xffff;
+	words[4] = htole64(words[4] ^ (difference | difference << 16));
+	for (unsigned i = 0; i < 6; i++)
+		memcpy(to + i * 8, &words[i], 8);
+	return side;
+}
+
+static inline uint64_t key4_hash(const struct flow_table *table,
+				 const struct packet_tuple *tuple)
+{
+	const uint8_t *from = (const uint8_t *)tuple;
+	uint64_t words[3], other;
+
+	memcpy(&words[0], from, 8);
+	memcpy(&other, from + 16, 8);
+	words[0] |= other << 32;
+	memcpy(&words[1], from + 32, 16);
+	return XXH3_64bits_withSecret(words, sizeof words, table->secret,
+				      sizeof table->secret);
+}
+
+static inline uint64_t key_hash(const struct flow_table *table,
+				const struct packet_tuple *tuple)
+{
+	return XXH3_64bits_withSecret(tuple, sizeof *tuple, table->secret,
+				      sizeof table->secret);
+}
+
 static inline void key_make(const struct flow_table *table,
 			    const struct packet_tuple *tuple, bool one_way,
 			    struct flow_key *ret_key)
 {
-	unsigned side = key_descends(tuple) & !one_way;
 	uint64_t hash;
+	unsigned side;
 	uint16_t tag;
 
-	key_order(tuple, side, &ret_key->tuple);
-	hash = XXH3_64bits_withSecret(&ret_key->tuple, sizeof ret_key->tuple,
-				      table->secret, sizeof table->secret);
+	if (tuple->ip_version == 4) {
+		side = key4_order(tuple, one_way, &ret_key->tuple);
+		hash = key4_hash(table, &ret_key->tuple);
+	} else {
+		side = key_descends(tuple) & !one_way;
+		key_order(tuple, side, &ret_key->tuple);
+		hash = key_hash(table, &ret_key->tuple);
+	}
 	tag = (uint16_t)hash;
 	ret_key->home = (uint32_t)(((hash >> 32) * table->bucket_count) >> 32);
 	ret_key->tag = tag ? tag : 1;
