@@ -217,6 +217,36 @@ enum {
 /* TCP: closing after one FIN; closed after both, or RST. */
 enum { FLOW_IS_ACTIVE = 0, FLOW_IS_CLOSING = 1, FLOW_IS_CLOSED = 2 };
 
+/* Lengths or times of a flow's packets.  In arrays of them index 0 is what
+ * the initiator sent, 1 what its peer sent, 2 both together. */
+typedef struct {
+	uint64_t count; /* packets, or times between two; 0: no values */
+	uint64_t min, max;
+	double mean;   /* cut to thousandths of a byte, or to ns */
+	double stddev; /* of the sample, cut likewise; count below 2: 0 */
+} flow_measure_t;
+
+#define FLOW_FIRST_PACKETS_MAX 32
+#define FLOW_HISTOGRAM_BINS    16
+
+/* What flow_config_t.statistics asked for, the rest is 0; the definitions are
+ * in STATISTICS.md, version 1. */
+typedef struct {
+	flow_measure_t length[3];      /* bytes: IP total length */
+	flow_measure_t payload[3];     /* bytes: transport payload */
+	flow_measure_t interval_ns[3]; /* from packet to packet */
+	uint32_t first_count;          /* of the four arrays */
+	uint8_t first_direction[FLOW_FIRST_PACKETS_MAX]; /* 1: the peer */
+	uint32_t first_length[FLOW_FIRST_PACKETS_MAX];
+	uint32_t first_payload[FLOW_FIRST_PACKETS_MAX];
+	uint64_t first_interval_ns[FLOW_FIRST_PACKETS_MAX];
+	/* Lengths: below 64, then from 64, 96, 128, 192, ... 6144, 8192 on.
+	 * Times: below 2^10 ns, then from 2^10, 2^12, ... 2^38 ns on. */
+	uint64_t length_histogram[2][FLOW_HISTOGRAM_BINS];
+	uint64_t interval_histogram[3][FLOW_HISTOGRAM_BINS];
+	uint64_t reserved[4];
+} flow_statistics_t;
+
 /* A biflow (RFC 5103): plain names count what the initiator sent, rev_ what
  * its peer sent. */
 typedef struct {
@@ -234,7 +264,9 @@ typedef struct {
 	const char *tunnel; /* "vxlan", ...; NULL: none */
 	char interface[32];
 	char community_id[32]; /* version 1 */
-	uint64_t reserved[4];
+	/* As long as the record; NULL: not asked for. */
+	const flow_statistics_t *statistics;
+	uint64_t reserved[3];
 } flow_record_t;
 
 /* 0 in any field means its default. */
@@ -250,7 +282,12 @@ typedef struct {
 	 * must not call into the session. */
 	void (*on_end)(const flow_record_t *record, void *context);
 	void *context;
-	uint64_t reserved[8];
+	/* Names with commas between: length, payload, interval, first,
+	 * histogram, or all.  Default: none. */
+	const char *statistics;
+	uint32_t first_packets; /* that 'first' keeps: 1 to 32, default 16 */
+	uint32_t reserved_word;
+	uint64_t reserved[6];
 } flow_config_t;
 
 /* Turns metering on, before capture_start().  'config' may be NULL.  Returns

@@ -72,11 +72,13 @@ struct meter_options {
 	int64_t idle_ns;
 	int64_t active_ns;
 	bool tcp_metrics;
+	struct option_list statistics;
+	int64_t first_count;
 };
 
 extern const struct option_row capture_rows[], flow_rows[];
 #define CAPTURE_ROWS_COUNT 7
-#define FLOW_ROWS_COUNT    4
+#define FLOW_ROWS_COUNT    6
 
 /* The engine's options from ours; borrows every text. */
 struct engine_options meter_engine_options(const struct meter_options *options);

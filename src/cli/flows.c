@@ -98,6 +98,7 @@ struct flows {
 	bool live;
 	struct engine *engine;
 	struct export_text *text;
+	struct field_table *fields;
 	struct progress progress;
 	struct mono started;
 	bool on_terminal; /* standard output is one */
@@ -144,13 +145,6 @@ static const char *live_backend(const char *asked, const char *target)
 	return NULL;
 }
 
-/* Keys that would be null in every record are left out. */
-static const struct field_table *flows_fields(const struct flows *flows)
-{
-	return flows->options->meter.tcp_metrics ? &flow_fields
-						 : &flow_fields_plain;
-}
-
 static int flows_open(struct flows *flows, const char *const *targets,
 		      size_t count)
 {
@@ -175,14 +169,20 @@ static int flows_open(struct flows *flows, const char *const *targets,
 	rc = engine_create(&options, &flows->engine, &fault);
 	if (rc < 0)
 		return usage_fail("%s", fault.text);
-	rc = export_text_open((enum export_format)flows->options->format,
-			      stdout, flows_fields(flows), flows_columns,
-			      output_width(), &flows->text);
+	/* Keys that would be null in every record are left out. */
+	flows->fields = flow_fields_choose(&options.flow);
+	rc = flows->fields ? 0 : -ENOMEM;
+	if (rc == 0)
+		rc = export_text_open(
+			(enum export_format)flows->options->format, stdout,
+			flows->fields, flows_columns, output_width(),
+			&flows->text);
 	if (rc == 0)
 		rc = engine_start(flows->engine);
 	if (rc == 0)
 		return EXIT_DONE;
 	export_text_close(flows->text);
+	free(flows->fields);
 	engine_destroy(flows->engine);
 	return usage_fail("%s", err_sentence(rc));
 }
@@ -260,6 +260,7 @@ static int flows_close(struct flows *flows)
 	if (flows->options->summary || flows->live)
 		ledger_print(&ledger, NULL, stderr);
 	signals_release();
+	free(flows->fields);
 	engine_destroy(flows->engine);
 	return exit_code;
 }

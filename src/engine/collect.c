@@ -1,6 +1,7 @@
 /* Records to the caller, and requests from it. */
 #include <errno.h>
 #include <poll.h>
+#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -10,13 +11,15 @@
 
 static int worker_collect(struct engine *engine, struct worker *worker)
 {
-	uint32_t fill = ring_fill(&worker->records);
+	uint32_t fill = worker->table ? ring_fill(&worker->records) : 0;
 
 	if (fill > COLLECT_MAX)
 		fill = COLLECT_MAX;
 	for (uint32_t i = 0; i < fill; i++) {
-		struct flow_record *record = ring_item(&worker->records, i);
+		struct flow_record *record = &engine->collected;
 
+		memcpy(record, ring_item(&worker->records, i),
+		       worker->records.item_size);
 		flow_record_finish(
 			record,
 			engine_interface(engine, record->tuple.interface));

@@ -97,7 +97,8 @@ struct worker {
 	struct ring dealt; /* struct packet, reader -> worker */
 	atomic_bool dealt_ended;
 	struct flow_table *table;
-	struct ring records; /* struct flow_record, worker -> collector */
+	struct ring records; /* worker -> collector: of a flow_record what
+				flow_record_size() says; with the table */
 	bool pushed;         /* records that the collector was not told of */
 	bool lossless;       /* wait for the collector, never lose */
 	uint64_t records_lost, updates;
@@ -147,7 +148,8 @@ struct engine {
 	bool started;
 	atomic_bool stop;
 
-	int collect_fd; /* eventfd: records wait */
+	int collect_fd;               /* eventfd: records wait */
+	struct flow_record collected; /* handed out; 0 where rings have none */
 	atomic_bool collect_waits;
 	int poll_fd; /* eventfd: frames wait */
 	atomic_bool poll_waits;

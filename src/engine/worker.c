@@ -32,7 +32,8 @@ static bool records_room(struct worker *worker)
 
 static void record_push(struct worker *worker, const struct flow_record *record)
 {
-	*(struct flow_record *)ring_slot(&worker->records, 0) = *record;
+	memcpy(ring_slot(&worker->records, 0), record,
+	       worker->records.item_size);
 	ring_publish(&worker->records, 1);
 	worker->pushed = true;
 }
@@ -74,11 +75,11 @@ static void update_answer(struct worker *worker)
 	struct engine *engine = worker->engine;
 	uint64_t asked = atomic_load(&engine->update_generation);
 	struct wall since = {atomic_load(&engine->update_since)};
-	uint32_t room = ring_room(&worker->records);
+	uint32_t room;
 
 	if (!worker->updating && worker->update_seen == asked)
 		return;
-	if (!worker->table) {
+	if (!worker->table) { /* nor a ring */
 		worker->update_seen = asked;
 		atomic_store(&worker->update_done, asked);
 		return;
@@ -88,6 +89,7 @@ static void update_answer(struct worker *worker)
 		worker->update_seen = asked;
 		worker->update_cursor = 0;
 	}
+	room = ring_room(&worker->records);
 	if (room <= RECORDS_COUNT / 2)
 		return;
 	room -= RECORDS_COUNT / 2;
@@ -320,6 +322,7 @@ int worker_table_make(struct worker *worker)
 {
 	struct flow_options options = worker->engine->options.flow;
 	uint32_t workers = (uint32_t)worker->engine->worker_count;
+	int rc;
 
 	if (options.flow_count == 0)
 		options.flow_count = FLOW_COUNT_PRESET;
@@ -336,13 +339,15 @@ int worker_table_make(struct worker *worker)
 	if (getrandom(options.secret, sizeof options.secret, 0) !=
 	    (ssize_t)sizeof options.secret)
 		return -EIO;
-	return flow_table_create(&options, &worker->table);
+	rc = flow_table_create(&options, &worker->table);
+	if (rc == 0)
+		rc = ring_init(&worker->records, flow_record_size(&options),
+			       RECORDS_COUNT);
+	return rc;
 }
 
 int worker_init(struct engine *engine, struct worker *worker, uint16_t index)
 {
-	int rc;
-
 	worker->engine = engine;
 	worker->index = index;
 	worker->lossless = engine->feeds && !engine->feeds[0].live;
@@ -350,12 +355,9 @@ int worker_init(struct engine *engine, struct worker *worker, uint16_t index)
 	worker->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (worker->wake_fd < 0)
 		return -errno;
-	rc = ring_init(&worker->records, sizeof(struct flow_record),
-		       RECORDS_COUNT);
-	if (rc == 0 && engine->reader)
-		rc = ring_init(&worker->dealt, sizeof(struct packet),
-			       DEALT_COUNT);
-	return rc;
+	return engine->reader ? ring_init(&worker->dealt, sizeof(struct packet),
+					  DEALT_COUNT)
+			      : 0;
 }
 
 void worker_fini(struct worker *worker)

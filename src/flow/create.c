@@ -10,6 +10,7 @@
 #include <sys/mman.h>
 
 #include "flow/flow_key.h"
+#include "flow/statistics_private.h"
 #include "flow/tcp_private.h"
 
 #ifndef MADV_POPULATE_WRITE
@@ -32,6 +33,8 @@ struct layout {
 	size_t mark_next;
 	size_t tcp;
 	size_t tcp_rare;
+	size_t statistics;
+	size_t pool;
 	size_t size;
 	uint32_t bucket_count;
 	uint32_t mark_count; /* a power of two, or 0 */
@@ -45,9 +48,12 @@ static size_t part(size_t *end, size_t size)
 	return at;
 }
 
-static struct layout layout_make(uint32_t flow_count, bool marks, bool tcp)
+static struct layout layout_make(const struct flow_options *options)
 {
-	size_t tcp_count = tcp ? flow_count : 0;
+	uint32_t flow_count = options->flow_count;
+	size_t tcp_count = options->tcp_metrics ? flow_count : 0;
+	size_t statistics_size = flow_statistics_size(options);
+	bool marks = options->mark_duplicates;
 	struct layout layout = {0};
 	size_t end = 0;
 
@@ -69,14 +75,17 @@ static struct layout layout_make(uint32_t flow_count, bool marks, bool tcp)
 		part(&end, marks ? flow_count * sizeof(uint32_t) : 0);
 	layout.tcp = part(&end, tcp_count * sizeof(struct tcp_hot));
 	layout.tcp_rare = part(&end, tcp_count * sizeof(struct tcp_rare));
+	layout.statistics = part(&end, flow_count * statistics_size);
+	layout.pool = part(&end, statistics_size ? fragment_pool_size() : 0);
 	layout.size = end;
 	return layout;
 }
 
 size_t flow_table_size(uint32_t flow_count)
 {
-	return sizeof(struct flow_table) +
-	       layout_make(flow_count, false, false).size;
+	struct flow_options options = {.flow_count = flow_count};
+
+	return sizeof(struct flow_table) + layout_make(&options).size;
 }
 
 static bool options_valid(const struct flow_options *options)
@@ -88,7 +97,9 @@ static bool options_valid(const struct flow_options *options)
 	       options->active_ns >= FLOW_ACTIVE_S_MIN * NS_PER_S &&
 	       options->active_ns <= FLOW_ACTIVE_S_MAX * NS_PER_S &&
 	       options->closed_ns >= 0 &&
-	       options->closed_ns <= FLOW_IDLE_S_MAX * NS_PER_S;
+	       options->closed_ns <= FLOW_IDLE_S_MAX * NS_PER_S &&
+	       !(options->statistics & ~FLOW_STATISTICS_ALL) &&
+	       options->first_count <= FLOW_FIRST_MAX;
 }
 
 /* Pages now rather than at a packet; older kernels are asked page by page. */
@@ -172,6 +183,16 @@ static void tcp_place(struct flow_table *table, uint8_t *bytes,
 	table->tcp_rare = at;
 }
 
+static void statistics_place(struct flow_table *table, uint8_t *bytes,
+			     const struct layout *layout)
+{
+	void *at = bytes + layout->pool;
+
+	table->statistics.bytes = bytes + layout->statistics;
+	table->pool = at;
+	fragment_pool_init(table->pool);
+}
+
 static int secret_make(struct flow_table *table, const uint8_t secret[32])
 {
 	XXH_errorcode code = XXH_OK;
@@ -198,6 +219,7 @@ static void options_take(struct flow_table *table,
 	table->emit = options->emit;
 	table->context = options->context;
 	table->free = FLOW_NONE;
+	table->record_size = flow_record_size(options);
 }
 
 int flow_table_create(const struct flow_options *options,
@@ -213,8 +235,8 @@ int flow_table_create(const struct flow_options *options,
 	table = calloc(1, sizeof *table);
 	if (!table)
 		return -ENOMEM;
-	layout = layout_make(options->flow_count, options->mark_duplicates,
-			     options->tcp_metrics);
+	layout = layout_make(options);
+	statistics_init(options, &table->statistics);
 	bytes = memory_take(table, layout.size);
 	if (!bytes)
 		goto fail;
@@ -224,6 +246,8 @@ int flow_table_create(const struct flow_options *options,
 	parts_place(table, bytes, &layout);
 	if (options->tcp_metrics)
 		tcp_place(table, bytes, &layout);
+	if (options->statistics)
+		statistics_place(table, bytes, &layout);
 	options_take(table, options);
 	rc = secret_make(table, options->secret);
 	if (rc < 0)

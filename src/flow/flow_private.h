@@ -8,6 +8,7 @@
  *     cold     times, links, what changes seldom     begin, sweep, end
  *     outer    outer addresses                       flows inside a tunnel
  *     tcp, tcp_rare  if wanted: see tcp_private.h    TCP segments
+ *     statistics     if wanted: see statistics_private.h
  *
  * Sums are kept by the key's side (0: the lower endpoint sent it) and turned
  * round when a record leaves: correcting the initiator flips one bit.
@@ -46,6 +47,7 @@ struct flow_sums {
 #define HOT_INITIATOR 0x01 /* the initiator's side of the key */
 #define HOT_DUE       0x02 /* the active timeout is near: compare exactly */
 #define HOT_DORMANT   0x04 /* no record is open */
+#define HOT_FIRST     0x08 /* the side of the record's first packet */
 #define HOT_WATCH     (HOT_DUE | HOT_DORMANT)
 
 struct flow_hot {
@@ -111,6 +113,26 @@ struct wheel {
 };
 
 struct fragment_table;
+struct fragment_pool;
+
+#define STATISTICS_PREFETCH_MAX 8
+
+/* The statistics' array, and where the chosen parts lie in a flow's slice. */
+struct statistics {
+	uint8_t *bytes; /* NULL: none */
+	uint32_t stride;
+	uint32_t bits; /* FLOW_STATISTICS_... */
+	uint32_t interval_at;
+	uint32_t length_at;
+	uint32_t payload_at;
+	uint32_t side_stride; /* of the two before */
+	uint32_t histogram_at;
+	uint32_t first_at;
+	uint32_t first_count; /* 0: not wanted */
+	uint32_t prefetch_count;
+	uint32_t prefetch[2][STATISTICS_PREFETCH_MAX]; /* by side */
+};
+
 struct tcp_hot;
 struct tcp_rare;
 
@@ -120,6 +142,7 @@ struct flow_table {
 	struct flow_cold *cold;
 	struct tcp_hot *tcp; /* NULL: without the TCP metrics */
 	struct tcp_rare *tcp_rare;
+	struct statistics statistics;
 	uint32_t bucket_count;
 	uint32_t flow_count;
 	uint32_t used;  /* entries in the buckets, dormant ones too */
@@ -139,8 +162,9 @@ struct flow_table {
 	struct flow_outer *outer;
 	struct wheel *wheel;
 	struct fragment_table *fragments;
-	uint32_t *marks;     /* NULL: duplicates are not marked */
-	uint32_t *mark_next; /* by entry */
+	struct fragment_pool *pool; /* NULL: without statistics */
+	uint32_t *marks;            /* NULL: duplicates are not marked */
+	uint32_t *mark_next;        /* by entry */
 	uint32_t mark_mask;
 	uint64_t epoch;
 	void (*emit)(void *context, const struct flow_record *record);
@@ -148,6 +172,8 @@ struct flow_table {
 	void *memory;
 	size_t memory_size;
 	uint8_t secret[192];
+	size_t record_size;
+	struct flow_record record; /* being made; 0 beyond record_size */
 };
 
 /* A tuple in canonical order, and where it belongs. */
@@ -268,6 +294,10 @@ bool icmp_two_way(const struct packet_tuple *tuple, bool *ret_request);
 size_t fragment_table_size(void);
 void fragment_table_init(struct fragment_table *fragments);
 
+/* What statistics need of fragments that wait. */
+size_t fragment_pool_size(void);
+void fragment_pool_init(struct fragment_pool *pool);
+
 /* Meters a packet that is a fragment, now or when its first one is here. */
 void fragment_meter(struct flow_table *table, const struct packet *packet);
 
@@ -287,7 +317,8 @@ void duplicate_clear(struct flow_table *table);
 
 /* ---- record.c */
 
-void record_make(const struct flow_table *table, uint32_t index,
-		 enum flow_end reason, struct flow_record *ret_record);
+/* Makes the entry's record in table->record. */
+const struct flow_record *record_make(struct flow_table *table, uint32_t index,
+				      enum flow_end reason);
 
 #endif

@@ -2,12 +2,13 @@
  * datagram has the ports.
  *
  * The ports of a first fragment are kept for those behind it.  What comes
- * before its first waits as sums, with the earliest and the latest time; it
- * is counted when the first comes, or without ports when that has not come
- * in 30 s (Linux gives up then; RFC 791 says 15 and more, RFC 8200 60 at
- * most), when newer datagrams push it out, or when metering ends.  Nothing
- * is put together and no fragment is compared with another: overlapping and
- * repeated ones count as the packets that they are.
+ * before its first waits as sums, with the earliest and the latest time (and
+ * one by one for the statistics, if there are any); it is counted just before
+ * the first when that comes, or without ports when that has not come in 30 s
+ * (Linux gives up then; RFC 791 says 15 and more, RFC 8200 60 at most), when
+ * newer datagrams push it out, or when metering ends.  Nothing is put together
+ * and no fragment is compared with another: overlapping and repeated ones count
+ * as the packets that they are.
  *
  * A datagram is known by addresses, identification and protocol (RFC 791,
  * section 3.2); in IPv6 without the protocol, which only the first fragment
@@ -16,9 +17,11 @@
 #include <string.h>
 
 #include "flow/flow_key.h"
+#include "flow/statistics_private.h"
 
 #define DATAGRAMS   4096 /* a power of two */
 #define FRAGMENT_NS (30 * NS_PER_S)
+#define POOL_COUNT  65536 /* fragments that wait, one by one */
 
 struct waiting {
 	struct flow_sums sums;
@@ -27,7 +30,25 @@ struct waiting {
 	uint64_t frames;
 	uint8_t ttl_min;
 	uint8_t ttl_max;
-	uint8_t tos; /* of the first to come */
+	uint8_t tos;    /* of the first to come */
+	uint32_t first; /* in the pool, in the order they came */
+	uint32_t last;
+};
+
+/* A fragment that waits. */
+struct pooled {
+	int64_t at_ns;
+	uint32_t ip_bytes;
+	uint32_t payload_bytes;
+	uint32_t packets;
+	uint16_t segment_bytes;
+	uint16_t pad;
+	uint32_t next; /* of the same datagram, or free */
+};
+
+struct fragment_pool {
+	struct pooled all[POOL_COUNT];
+	uint32_t free;
 };
 
 struct datagram {
@@ -76,6 +97,18 @@ void fragment_table_init(struct fragment_table *fragments)
 	fragments->oldest = FLOW_NONE;
 	fragments->newest = FLOW_NONE;
 	fragments->free = 0;
+}
+
+size_t fragment_pool_size(void)
+{
+	return sizeof(struct fragment_pool);
+}
+
+void fragment_pool_init(struct fragment_pool *pool)
+{
+	for (uint32_t i = 0; i < POOL_COUNT; i++)
+		pool->all[i].next = i + 1 < POOL_COUNT ? i + 1 : FLOW_NONE;
+	pool->free = 0;
 }
 
 int64_t fragment_due_ns(const struct fragment_table *fragments)
@@ -147,14 +180,83 @@ static void age_take(struct fragment_table *fragments, uint32_t index)
 		all[newer].older = older;
 }
 
-/* Counts what waits in the flow that 'packet' (a first fragment, or one made
- * up for those without) belongs to. */
+/* There is room. */
+static void pool_add(struct fragment_pool *pool, struct waiting *waiting,
+		     const struct packet *packet)
+{
+	uint32_t index = pool->free;
+	struct pooled *pooled = &pool->all[index];
+
+	pool->free = pooled->next;
+	*pooled = (struct pooled){
+		.at_ns = stamp_clamp_ns(packet->at.ns),
+		.ip_bytes = packet->ip_bytes,
+		.payload_bytes = packet->payload_bytes,
+		.packets = packet->packets,
+		.segment_bytes = packet->segment_bytes,
+		.next = FLOW_NONE,
+	};
+	if (waiting->frames == 0)
+		waiting->first = index;
+	else
+		pool->all[waiting->last].next = index;
+	waiting->last = index;
+}
+
+static void pool_give(struct fragment_pool *pool, const struct waiting *waiting)
+{
+	if (waiting->frames == 0)
+		return;
+	pool->all[waiting->last].next = pool->free;
+	pool->free = waiting->first;
+}
+
+/* The statistics of those that wait, each with its own time; they are not in
+ * the sums yet, which are here as if they were. */
+static void pool_count(struct flow_table *table, const struct waiting *waiting,
+		       uint32_t index, unsigned side)
+{
+	struct flow_hot *hot = &table->hot[index];
+	uint64_t before = hot->sums[side].packets;
+	uint32_t at = waiting->first;
+
+	if (before + hot->sums[side ^ 1].packets == 0)
+		hot->last_ns = table->pool->all[at].at_ns;
+	for (; at != FLOW_NONE; at = table->pool->all[at].next) {
+		const struct pooled *pooled = &table->pool->all[at];
+		struct packet packet = {
+			.at = {pooled->at_ns},
+			.ip_bytes = pooled->ip_bytes,
+			.payload_bytes = pooled->payload_bytes,
+			.packets = pooled->packets,
+			.segment_bytes = pooled->segment_bytes,
+		};
+
+		statistics_count(table, index, side, &packet);
+		hot->sums[side].packets += pooled->packets;
+		if (pooled->at_ns > hot->last_ns)
+			hot->last_ns = pooled->at_ns;
+	}
+	hot->sums[side].packets = before;
+}
+
+/* Nothing waits any more. */
+static void waiting_clear(struct flow_table *table, struct waiting *waiting)
+{
+	if (table->pool)
+		pool_give(table->pool, waiting);
+	memset(waiting, 0, sizeof *waiting);
+}
+
+/* Counts what waits in the flow that it belongs to. */
 static void waiting_count(struct flow_table *table, struct waiting *waiting,
 			  uint32_t index, unsigned side)
 {
 	struct flow_hot *hot = &table->hot[index];
 	struct flow_sums *sums = &hot->sums[side];
 
+	if (table->pool)
+		pool_count(table, waiting, index, side);
 	if (sums->packets == 0)
 		table->cold[index].tos[side] = waiting->tos;
 	sums->frame_bytes += waiting->sums.frame_bytes;
@@ -173,7 +275,7 @@ static void waiting_count(struct flow_table *table, struct waiting *waiting,
 	if (waiting->sums.packets > waiting->frames)
 		table->counters.segments_extra +=
 			waiting->sums.packets - waiting->frames;
-	memset(waiting, 0, sizeof *waiting);
+	waiting_clear(table, waiting);
 }
 
 /* The first fragment never came. */
@@ -195,10 +297,12 @@ static void orphans_count(struct flow_table *table, struct datagram *datagram)
 	flow_key_make(table, &packet.tuple, false, &key);
 	table->counters.fragments_orphaned += datagram->waiting.frames;
 	index = flow_enter(table, &key, &packet);
-	if (index == FLOW_NONE)
+	if (index == FLOW_NONE) {
 		table->counters.refused_full += datagram->waiting.frames - 1;
-	else
-		waiting_count(table, &datagram->waiting, index, key.side);
+		waiting_clear(table, &datagram->waiting);
+		return;
+	}
+	waiting_count(table, &datagram->waiting, index, key.side);
 }
 
 /* Forgets the oldest datagram, and counts what still waits in it. */
@@ -252,21 +356,28 @@ static struct datagram *datagram_add(struct flow_table *table,
 	return datagram;
 }
 
-/* Meters one fragment whose ports, if it has any, are known. */
-static uint32_t fragment_count(struct flow_table *table,
-			       const struct packet *packet,
-			       struct flow_key *ret_key)
+/* Meters one fragment whose ports, if it has any, are known, after those that
+ * came before it and waited for it, if any (else NULL). */
+static void fragment_count(struct flow_table *table,
+			   const struct packet *packet, struct waiting *waiting)
 {
+	struct flow_key key;
 	uint32_t index;
 
 	flow_key_make(table, &packet->tuple,
-		      packet->flags & PACKET_ICMP_ONE_WAY, ret_key);
-	index = flow_enter(table, ret_key, packet);
-	if (index == FLOW_NONE)
-		return index;
-	flow_count(table, index, ret_key->side, packet);
-	table->cold[index].fragments[ret_key->side]++;
-	return index;
+		      packet->flags & PACKET_ICMP_ONE_WAY, &key);
+	index = flow_enter(table, &key, packet);
+	if (index == FLOW_NONE) {
+		if (!waiting)
+			return;
+		table->counters.refused_full += waiting->frames;
+		waiting_clear(table, waiting);
+		return;
+	}
+	if (waiting)
+		waiting_count(table, waiting, index, key.side);
+	flow_count(table, index, key.side, packet);
+	table->cold[index].fragments[key.side]++;
 }
 
 /* The identification may come round again while its last user is still kept:
@@ -276,7 +387,7 @@ static void first_meter(struct flow_table *table, struct datagram *datagram,
 {
 	struct fragment_table *fragments = table->fragments;
 	uint32_t index = (uint32_t)(datagram - fragments->datagrams);
-	struct flow_key key;
+	bool waits = datagram->waiting.frames > 0;
 
 	age_take(fragments, index);
 	age_append(fragments, index);
@@ -287,15 +398,7 @@ static void first_meter(struct flow_table *table, struct datagram *datagram,
 	datagram->protocol = packet->tuple.protocol;
 	datagram->port[0] = packet->tuple.port[0];
 	datagram->port[1] = packet->tuple.port[1];
-	index = fragment_count(table, packet, &key);
-	if (!datagram->waiting.frames)
-		return;
-	if (index != FLOW_NONE) {
-		waiting_count(table, &datagram->waiting, index, key.side);
-		return;
-	}
-	table->counters.refused_full += datagram->waiting.frames;
-	memset(&datagram->waiting, 0, sizeof datagram->waiting);
+	fragment_count(table, packet, waits ? &datagram->waiting : NULL);
 }
 
 static void later_meter(struct flow_table *table,
@@ -303,20 +406,23 @@ static void later_meter(struct flow_table *table,
 			const struct packet *packet)
 {
 	struct packet known = *packet;
-	struct flow_key key;
 
 	known.tuple.protocol = datagram->protocol;
 	known.tuple.port[0] = datagram->port[0];
 	known.tuple.port[1] = datagram->port[1];
 	if (datagram->one_way)
 		known.flags |= PACKET_ICMP_ONE_WAY;
-	(void)fragment_count(table, &known, &key);
+	fragment_count(table, &known, NULL);
 }
 
-static void waiting_add(struct datagram *datagram, const struct packet *packet)
+static void waiting_add(struct flow_table *table, struct datagram *datagram,
+			const struct packet *packet)
 {
 	struct waiting *waiting = &datagram->waiting;
 	int64_t at_ns = stamp_clamp_ns(packet->at.ns);
+
+	if (table->pool)
+		pool_add(table->pool, waiting, packet);
 
 	if (waiting->frames++ == 0) {
 		waiting->first_ns = at_ns;
@@ -343,18 +449,28 @@ static void waiting_add(struct datagram *datagram, const struct packet *packet)
 	waiting->sums.packets += packet->packets;
 }
 
+/* The oldest datagrams go until a fragment more can wait. */
+static void pool_room_make(struct flow_table *table)
+{
+	while (table->pool->free == FLOW_NONE) {
+		table->counters.fragments_evicted++;
+		oldest_give_up(table);
+	}
+}
+
 void fragment_meter(struct flow_table *table, const struct packet *packet)
 {
 	const uint16_t whole = PACKET_FRAGMENT_FIRST | PACKET_FRAGMENT_LAST;
 	struct datagram wanted;
 	struct datagram *datagram;
-	struct flow_key key;
 
 	table->counters.fragments++;
 	if ((packet->flags & whole) == whole) { /* RFC 6946: alone */
-		(void)fragment_count(table, packet, &key);
+		fragment_count(table, packet, NULL);
 		return;
 	}
+	if (table->pool)
+		pool_room_make(table);
 	key_take(packet, &wanted);
 	datagram = datagram_find(table, &wanted);
 	if (!datagram)
@@ -365,6 +481,6 @@ void fragment_meter(struct flow_table *table, const struct packet *packet)
 		later_meter(table, datagram, packet);
 	} else {
 		table->counters.fragments_waited++;
-		waiting_add(datagram, packet);
+		waiting_add(table, datagram, packet);
 	}
 }

@@ -184,7 +184,8 @@ struct packet {
 	uint8_t outer_address[2][16];
 	uint8_t outer_ip_version;
 	uint8_t mpls_labels; /* labels seen before the first IP header */
-	uint16_t link_pad;
+	/* PACKET_SUPER: transport payload of each segment but the last. */
+	uint16_t segment_bytes;
 };
 
 static_assert(sizeof(struct packet) <= 192, "three cache lines");

@@ -454,12 +454,12 @@ static void fragment(struct model *model, const struct packet *packet)
 	known.flags |= d->first.flags & PACKET_ICMP_ONE_WAY;
 	struct model_flow *flow = enter(model, &known);
 
-	count(flow, &known);
 	for (size_t i = 0; first && i < d->waiting_count; i++) {
 		memcpy(d->waiting[i].tuple.port, known.tuple.port,
 		       sizeof known.tuple.port);
 		count(flow, &d->waiting[i]);
 	}
+	count(flow, &known);
 	if (first)
 		d->waiting_count = 0;
 }

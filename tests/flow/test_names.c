@@ -208,16 +208,30 @@ static void gives_the_community_ids_of_the_baseline(void **state)
 	}
 }
 
-static size_t field_size(enum field_type type)
+static size_t field_size(const struct field_row *row)
 {
-	static const size_t sizes[] = {
-		[FIELD_U8] = 1,   [FIELD_U16] = 2,   [FIELD_U32] = 4,
-		[FIELD_U64] = 8,  [FIELD_I64] = 8,   [FIELD_HEX64] = 8,
-		[FIELD_BOOL] = 1, [FIELD_TIME] = 8,  [FIELD_ADDRESS] = 16,
-		[FIELD_WORD] = 1, [FIELD_TEXT] = 32,
+	size_t list = row->unit && strcmp(row->unit, "packets") == 0
+			      ? FLOW_BINS
+			      : FLOW_FIRST_MAX;
+	const size_t sizes[] = {
+		[FIELD_U8] = 1,
+		[FIELD_U16] = 2,
+		[FIELD_U32] = 4,
+		[FIELD_U64] = 8,
+		[FIELD_I64] = 8,
+		[FIELD_HEX64] = 8,
+		[FIELD_BOOL] = 1,
+		[FIELD_TIME] = 8,
+		[FIELD_ADDRESS] = 16,
+		[FIELD_WORD] = 1,
+		[FIELD_TEXT] = 32,
+		[FIELD_MILLI] = 8,
+		[FIELD_U8_LIST] = list,
+		[FIELD_U32_LIST] = list * 4,
+		[FIELD_U64_LIST] = list * 8,
 	};
 
-	return sizes[type];
+	return sizes[row->type];
 }
 
 /* Every byte of a record but its padding is in exactly one row (an IP version
@@ -240,19 +254,23 @@ static void has_a_row_for_every_field(void **state)
 			assert_non_null(row->words);
 		if (row->type == FIELD_ADDRESS)
 			covered[row->aux] = 1;
-		for (size_t j = 0; j < field_size(row->type); j++)
+		if (field_is_list(row))
+			covered[row->aux] = 1;
+		for (size_t j = 0; j < field_size(row); j++)
 			covered[row->offset + j]++;
 	}
 	for (size_t i = 0; i < sizeof covered; i++) {
 		assert_true(covered[i] <= 1);
 		open += !covered[i];
 	}
-	assert_int_equal(open,
-			 sizeof((struct packet_tuple *)0)->interface +
-				 sizeof((struct flow_record *)0)->pad +
-				 sizeof((struct flow_record *)0)->tcp_present +
-				 sizeof((struct flow_record *)0)->tcp_pad +
-				 2 * sizeof((struct flow_tcp *)0)->pad);
+	assert_int_equal(
+		open,
+		sizeof((struct packet_tuple *)0)->interface +
+			sizeof((struct flow_record *)0)->pad +
+			sizeof((struct flow_record *)0)->tcp_present +
+			sizeof((struct flow_record *)0)->statistics_present +
+			sizeof((struct flow_record *)0)->statistics_pad +
+			2 * sizeof((struct flow_tcp *)0)->pad);
 }
 
 static void shows_the_fields_users_know_first_and_in_order(void **state)
@@ -273,7 +291,43 @@ static void shows_the_fields_users_know_first_and_in_order(void **state)
 		assert_string_equal(flow_fields.rows[i].name, names[i]);
 }
 
-static void has_the_fields_of_tcp_last_and_null(void **state)
+/* Whether the row is of what is chosen by 'options'. */
+static void assert_chosen(bool tcp, uint32_t statistics, size_t count)
+{
+	struct flow_options options = {.tcp_metrics = tcp,
+				       .statistics = statistics};
+	struct field_table *table = flow_fields_choose(&options);
+	size_t size = flow_record_size(&options), at = 0;
+
+	assert_non_null(table);
+	assert_int_equal(table->count, flow_fields_plain.count + count);
+	for (size_t i = 0; i < table->count; i++) {
+		const struct field_row *row = &table->rows[i];
+
+		while (strcmp(flow_fields.rows[at].name, row->name) != 0)
+			assert_true(++at < flow_fields.count);
+		assert_true(row->offset + field_size(row) <= size);
+		if (field_is_list(row))
+			assert_true(row->aux < size);
+	}
+	free(table);
+}
+
+static void chooses_the_fields_that_a_table_fills(void **state)
+{
+	(void)state;
+	assert_chosen(false, 0, 0);
+	assert_chosen(true, 0, 28);
+	assert_chosen(false, FLOW_STATISTICS_LENGTH, 12);
+	assert_chosen(false, FLOW_STATISTICS_PAYLOAD, 12);
+	assert_chosen(false, FLOW_STATISTICS_INTERVAL, 12);
+	assert_chosen(true, FLOW_STATISTICS_FIRST, 28 + 4);
+	assert_chosen(false, FLOW_STATISTICS_HISTOGRAM, 5);
+	assert_chosen(true, FLOW_STATISTICS_ALL, 28 + 45);
+	assert_int_equal(flow_fields.count, flow_fields_plain.count + 28 + 45);
+}
+
+static void has_optional_fields_last_and_null(void **state)
 {
 	static const struct flow_record record;
 	size_t plain = flow_fields_plain.count;
@@ -283,12 +337,11 @@ static void has_the_fields_of_tcp_last_and_null(void **state)
 	assert_string_equal(flow_fields.rows[plain - 1].name, "seq");
 	for (size_t i = 0; i < flow_fields.count; i++) {
 		const struct field_row *row = &flow_fields.rows[i];
-		const char *name = row->name + (row->reverse ? 4 : 0);
-
 		assert_int_equal(row->present_mask != 0, i >= plain);
 		if (i < plain)
 			continue;
-		assert_memory_equal(name, "tcp_", 4);
+		assert_int_equal(strstr(row->name, "tcp_") != NULL,
+				 i < plain + 28);
 		assert_false(field_present(row, &record));
 	}
 }
@@ -320,7 +373,8 @@ int main(void)
 		cmocka_unit_test(has_a_row_for_every_field),
 		cmocka_unit_test(
 			shows_the_fields_users_know_first_and_in_order),
-		cmocka_unit_test(has_the_fields_of_tcp_last_and_null),
+		cmocka_unit_test(has_optional_fields_last_and_null),
+		cmocka_unit_test(chooses_the_fields_that_a_table_fills),
 		cmocka_unit_test(finishes_a_record_for_its_reader),
 	};
 
