@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "kit.h"
+#include "statistics_model.h"
 
 #define CHAINS      1024
 #define FRAGMENT_NS (30 * NS_PER_S)
@@ -19,6 +20,7 @@ struct model_flow {
 	uint32_t isn[2];
 	int64_t last_ns; /* as record.end, but lives on when dormant */
 	uint8_t tos[2];
+	struct samples samples; /* of the open record */
 	struct flow_record record;
 };
 
@@ -39,6 +41,7 @@ struct model {
 	struct flow_record *records;
 	size_t count;
 	size_t size;
+	char **json; /* by seq */
 	uint64_t seq;
 	int64_t now_ns;
 };
@@ -79,6 +82,28 @@ static bool tuples_equal(const struct packet_tuple *a,
 	return memcmp(a, b, sizeof *a) == 0;
 }
 
+static void statistics_emit(struct model *model, struct model_flow *flow)
+{
+	uint64_t seq = flow->record.seq;
+	char *text = NULL;
+	size_t size = 0;
+	FILE *to;
+
+	if (!model->options.statistics)
+		return;
+	samples_record(&flow->samples, &model->options, &flow->record);
+	to = open_memstream(&text, &size);
+	assert_non_null(to);
+	samples_json(&flow->samples, &model->options, to);
+	assert_int_equal(fclose(to), 0);
+	model->json[seq] = text;
+}
+
+const char *model_json(const struct model *model, uint64_t seq)
+{
+	return model->json[seq];
+}
+
 static void emit(struct model *model, struct model_flow *flow,
 		 enum flow_end reason)
 {
@@ -88,6 +113,7 @@ static void emit(struct model *model, struct model_flow *flow,
 	flow->record.end_reason = (uint8_t)reason;
 	flow->record.tos = flow->tos[0];
 	flow->record.flow_id = flow_id_of(&flow->record.tuple);
+	statistics_emit(model, flow);
 	if (model->count == model->size) {
 		model->size = model->size ? model->size * 2 : 64;
 		model->records = realloc(model->records,
@@ -120,6 +146,12 @@ static bool settle(struct model *model, struct model_flow *flow)
 	return true;
 }
 
+static void flow_free(struct model_flow *flow)
+{
+	free(flow->samples.all);
+	free(flow);
+}
+
 static void drop(struct model *model, struct model_flow *flow)
 {
 	struct model_flow **link = chain_of(model, &flow->record.tuple);
@@ -127,7 +159,7 @@ static void drop(struct model *model, struct model_flow *flow)
 	while (*link != flow)
 		link = &(*link)->next;
 	*link = flow->next;
-	free(flow);
+	flow_free(flow);
 }
 
 /* The packet's direction in the flow: 0, 1; -1: another flow. */
@@ -168,6 +200,7 @@ static void turn(struct model_flow *flow)
 	EXCHANGE(flow->isn_known);
 	EXCHANGE(flow->tos);
 #undef EXCHANGE
+	samples_turn(&flow->samples);
 }
 
 static void isn_learn(struct model_flow *flow, int side, uint32_t isn)
@@ -230,6 +263,13 @@ static void open_record(struct model *model, struct model_flow *flow,
 		.duplicate = r->duplicate,
 	};
 
+	if (model->seq % 1024 == 1) {
+		model->json = realloc(model->json,
+				      (model->seq + 1024) * sizeof(char *));
+		assert_non_null(model->json);
+	}
+	model->json[fresh.seq] = NULL;
+	flow->samples.count = 0;
 	*r = fresh;
 	memset(flow->tos, 0, sizeof flow->tos);
 	flow->last_ns = packet->at.ns;
@@ -353,6 +393,7 @@ static void count(struct model_flow *flow, const struct packet *packet)
 	if (packet->ttl > r->ttl_max[side])
 		r->ttl_max[side] = packet->ttl;
 	flow->saw[side] = true;
+	samples_add(&flow->samples, packet, side);
 	r->packets[side] += packet->packets;
 	r->bytes[side] += packet->ip_bytes;
 	r->frame_bytes[side] += packet->frame_bytes;
@@ -495,7 +536,7 @@ size_t model_flush(struct model *model, struct flow_record **ret_records)
 					     ? FLOW_END_DETECTED
 					     : FLOW_END_FORCED);
 			model->chains[i] = flow->next;
-			free(flow);
+			flow_free(flow);
 		}
 	}
 	if (model->count)
@@ -507,6 +548,9 @@ size_t model_flush(struct model *model, struct flow_record **ret_records)
 
 void model_destroy(struct model *model)
 {
+	for (uint64_t i = 0; i < model->seq; i++)
+		free(model->json[i]);
+	free(model->json);
 	free(model->records);
 	free(model);
 }

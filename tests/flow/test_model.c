@@ -1,4 +1,5 @@
 /* The meter against a second one, over traffic drawn at random. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -85,6 +86,20 @@ static void ports_draw(struct traffic *t, unsigned tuple, struct given *given)
 	}
 }
 
+/* A super-frame of 2 to 9 segments, the last of them shorter or not. */
+static void super_draw(struct traffic *t, struct packet *packet)
+{
+	uint32_t last = 1 + (uint32_t)draw(t, 8), headers = 40;
+
+	packet->segment_bytes = (uint16_t)(1 + draw(t, 1460));
+	packet->packets = last + 1;
+	packet->payload_bytes = last * packet->segment_bytes + 1 +
+				(uint32_t)draw(t, packet->segment_bytes);
+	packet->ip_bytes = packet->payload_bytes + headers * packet->packets;
+	packet->frame_bytes = packet->ip_bytes + 14 * packet->packets;
+	packet->flags |= PACKET_SUPER;
+}
+
 static struct packet traffic_draw(struct traffic *t)
 {
 	unsigned tuple = 1 + (unsigned)draw(t, t->tuples);
@@ -118,6 +133,8 @@ static struct packet traffic_draw(struct traffic *t)
 	packet.ttl = (uint8_t)draw(t, 256);
 	packet.tos = (uint8_t)draw(t, 256);
 	packet.tcp.acknowledgment = (uint32_t)draw(t, 3);
+	if (!(given.flags & PACKET_FRAGMENT) && draw(t, 30) == 0)
+		super_draw(t, &packet);
 	return packet;
 }
 
@@ -158,6 +175,29 @@ static void records_compare(const struct flow_record *a,
 	assert_memory_equal(a, b, sizeof *a);
 }
 
+/* The meter's text of the statistics is the model's, byte for byte. */
+static void texts_compare(const struct flow_record *record,
+			  const struct flow_options *options,
+			  const char *expected)
+{
+	struct field_table *fields = flow_fields_choose(options);
+	char line[8192] = "", value[1024];
+	size_t used = 0;
+
+	assert_non_null(fields);
+	for (size_t i = flow_fields_plain.count; i < fields->count; i++) {
+		const struct field_row *row = &fields->rows[i];
+
+		assert_true(field_json(row, record, value, sizeof value) <
+			    sizeof value);
+		used += (size_t)snprintf(line + used, sizeof line - used,
+					 ",\"%s\":%s", row->name, value);
+		assert_true(used < sizeof line);
+	}
+	assert_string_equal(line, expected);
+	free(fields);
+}
+
 static void compare_with_model(const struct flow_options *options,
 			       struct traffic *t)
 {
@@ -179,6 +219,9 @@ static void compare_with_model(const struct flow_options *options,
 		memset(expected[i].outer_address, 0, 32);
 		memset(kept.records[i].outer_address, 0, 32);
 		records_compare(&kept.records[i], &expected[i]);
+		if (options->statistics)
+			texts_compare(&kept.records[i], options,
+				      model_json(model, expected[i].seq));
 	}
 	kept_check_ledger(&kept, PACKETS);
 	assert_int_equal(flow_table_live(kept.table), 0);
@@ -195,11 +238,23 @@ static void gives_the_records_of_the_plain_meter(void **state)
 		unsigned tuples;
 		bool mark;
 		bool jumps;
+		uint32_t statistics;
+		uint32_t first;
 	} cases[] = {
-		{30, 60, 300, false, false}, {30, 10, 300, false, false},
-		{30, 60, 3000, true, false}, {3600, 86400, 300, true, true},
-		{30, 1, 50, true, true},     {300, 1800, 3500, false, true},
-		{60, 45, 1000, true, false},
+		{30, 60, 300, false, false, 0, 0},
+		{30, 10, 300, false, false, FLOW_STATISTICS_ALL, 0},
+		{30, 60, 3000, true, false, 0, 0},
+		{3600, 86400, 300, true, true, FLOW_STATISTICS_ALL, 32},
+		{30, 1, 50, true, true, FLOW_STATISTICS_ALL, 1},
+		{300, 1800, 3500, false, true, FLOW_STATISTICS_ALL, 5},
+		{60, 45, 1000, true, false, 0, 0},
+		{60, 45, 40, true, true, FLOW_STATISTICS_LENGTH, 0},
+		{60, 45, 40, true, true, FLOW_STATISTICS_PAYLOAD, 0},
+		{60, 45, 40, true, true, FLOW_STATISTICS_INTERVAL, 0},
+		{60, 45, 40, true, true, FLOW_STATISTICS_FIRST, 0},
+		{60, 45, 40, true, true, FLOW_STATISTICS_HISTOGRAM, 0},
+		{3600, 86400, 3, true, true,
+		 FLOW_STATISTICS_LENGTH | FLOW_STATISTICS_INTERVAL, 0},
 	};
 
 	(void)state;
@@ -213,6 +268,8 @@ static void gives_the_records_of_the_plain_meter(void **state)
 		options.idle_ns = cases[i].idle_s * S;
 		options.active_ns = cases[i].active_s * S;
 		options.mark_duplicates = cases[i].mark;
+		options.statistics = cases[i].statistics;
+		options.first_count = cases[i].first;
 		compare_with_model(&options, &t);
 	}
 }
@@ -224,6 +281,7 @@ static void run_batched(const struct packet *packets, size_t batch,
 
 	options.active_ns = 40 * S;
 	options.mark_duplicates = true;
+	options.statistics = FLOW_STATISTICS_ALL;
 	kept_open(ret_kept, &options);
 	ret_kept->table->portable = portable;
 	kept_meter(ret_kept, packets, PACKETS, batch);
