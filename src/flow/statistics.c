@@ -59,8 +59,8 @@ int flow_statistics_parse(const char *names, uint32_t *statistics,
 		bits |= words[i].bits;
 		names += size;
 		names += strspn(names, " ");
-		if (*names == ',' && !*++names)
-			return unknown(names, 0, ret_fault);
+		if (*names && (*names != ',' || !*++names))
+			return unknown(names, strlen(names), ret_fault);
 	}
 	*statistics = bits;
 	return 0;

@@ -103,6 +103,18 @@ void statistics_segments(struct flow_table *table, uint32_t index,
 void statistics_record_make(const struct flow_table *table, uint32_t index,
 			    struct flow_record *record);
 
+/* n values: their sum and the sum of their squares. */
+struct statistics_sums {
+	uint64_t n;
+	uint64_t sum;
+	statistics_u128 squares;
+};
+
+/* floor(scale * standard deviation of the sample); n is at least 2 and below
+ * 2^63, and the result below 2^63. */
+uint64_t statistics_deviation(const struct statistics_sums *sums,
+			      uint64_t scale);
+
 /* ---- every packet */
 
 static inline void *statistics_at(const struct statistics *statistics,

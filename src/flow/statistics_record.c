@@ -82,20 +82,13 @@ static uint64_t root(u128 value)
 	return (uint64_t)guess;
 }
 
-/* n values: their sum and the sum of their squares. */
-struct sums {
-	uint64_t n;
-	uint64_t sum;
-	u128 squares;
-};
-
-static uint64_t mean(const struct sums *sums, uint64_t scale)
+static uint64_t mean(const struct statistics_sums *sums, uint64_t scale)
 {
 	return (uint64_t)((u128)sums->sum * scale / sums->n);
 }
 
-/* n is at least 2. */
-static uint64_t deviation(const struct sums *sums, uint64_t scale)
+uint64_t statistics_deviation(const struct statistics_sums *sums,
+			      uint64_t scale)
 {
 	struct wide spread = {
 		{(uint64_t)sums->squares, (uint64_t)(sums->squares >> 64), 0}};
@@ -113,7 +106,7 @@ static u128 length_squares(const struct statistics_length *length)
 
 /* What a record says of 'n' lengths; returns 'some' and, of two and more,
  * 'spread'. */
-static uint32_t lengths_make(const struct sums *sums, uint32_t some,
+static uint32_t lengths_make(const struct statistics_sums *sums, uint32_t some,
 			     uint32_t spread, struct flow_lengths *lengths)
 {
 	if (sums->n == 0) {
@@ -123,7 +116,7 @@ static uint32_t lengths_make(const struct sums *sums, uint32_t some,
 	lengths->mean_milli = mean(sums, MILLI);
 	if (sums->n < 2)
 		return some;
-	lengths->stddev_milli = deviation(sums, MILLI);
+	lengths->stddev_milli = statistics_deviation(sums, MILLI);
 	return some | spread;
 }
 
@@ -135,7 +128,7 @@ static uint32_t kind_make(const struct flow_table *table, uint32_t index,
 {
 	const struct statistics *s = &table->statistics;
 	const struct flow_hot *hot = &table->hot[index];
-	struct sums both = {0, 0, 0};
+	struct statistics_sums both = {0, 0, 0};
 	uint32_t some = payload ? FLOW_PAYLOADS(0) : FLOW_LENGTHS(0);
 	uint32_t spread =
 		payload ? FLOW_PAYLOADS_STDDEV(0) : FLOW_LENGTHS_STDDEV(0);
@@ -147,10 +140,10 @@ static uint32_t kind_make(const struct flow_table *table, uint32_t index,
 		const struct flow_sums *counted = &hot->sums[side];
 		const struct statistics_length *length =
 			statistics_at(s, index, part + side * s->side_stride);
-		struct sums sums = {counted->packets,
-				    payload ? counted->payload_bytes
-					    : counted->bytes,
-				    length_squares(length)};
+		struct statistics_sums sums = {counted->packets,
+					       payload ? counted->payload_bytes
+						       : counted->bytes,
+					       length_squares(length)};
 
 		both.n += sums.n;
 		both.sum += sums.sum;
@@ -174,8 +167,8 @@ static u128 interval_squares(const uint64_t squares[2])
 }
 
 /* 'sums' has the packets; there is one gap less. */
-static uint32_t intervals_make(struct sums sums, unsigned way, uint64_t min_ns,
-			       uint64_t max_ns,
+static uint32_t intervals_make(struct statistics_sums sums, unsigned way,
+			       uint64_t min_ns, uint64_t max_ns,
 			       struct flow_intervals *intervals)
 {
 	if (sums.n < 2)
@@ -186,7 +179,7 @@ static uint32_t intervals_make(struct sums sums, unsigned way, uint64_t min_ns,
 	intervals->mean_ns = mean(&sums, 1);
 	if (sums.n < 2)
 		return FLOW_INTERVALS(way);
-	intervals->stddev_ns = deviation(&sums, 1);
+	intervals->stddev_ns = statistics_deviation(&sums, 1);
 	return FLOW_INTERVALS(way) | FLOW_INTERVALS_STDDEV(way);
 }
 
@@ -199,17 +192,19 @@ static uint32_t interval_make(const struct flow_table *table, uint32_t index,
 	unsigned first = hot->bits & HOT_FIRST ? 1 : 0;
 	uint64_t span_ns =
 		(uint64_t)(hot->last_ns - all->sides[first].first_ns);
-	struct sums both = {hot->sums[0].packets + hot->sums[1].packets,
-			    span_ns, interval_squares(all->squares)};
+	struct statistics_sums both = {hot->sums[0].packets +
+					       hot->sums[1].packets,
+				       span_ns, interval_squares(all->squares)};
 	uint32_t present = intervals_make(both, FLOW_BOTH, all->min_ns,
 					  all->max_ns, &intervals[FLOW_BOTH]);
 
 	for (unsigned way = 0; way < 2; way++) {
 		unsigned side = way ^ (hot->bits & HOT_INITIATOR);
 		const struct statistics_interval_side *us = &all->sides[side];
-		struct sums sums = {hot->sums[side].packets,
-				    (uint64_t)(us->last_ns - us->first_ns),
-				    interval_squares(us->squares)};
+		struct statistics_sums sums = {
+			hot->sums[side].packets,
+			(uint64_t)(us->last_ns - us->first_ns),
+			interval_squares(us->squares)};
 
 		present |= intervals_make(sums, way, us->min_ns, us->max_ns,
 					  &intervals[way]);

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "flow/flow_private.h"
 #include "kit.h"
 #include "statistics_model.h"
 
@@ -44,6 +45,7 @@ struct model {
 	char **json; /* by seq */
 	uint64_t seq;
 	int64_t now_ns;
+	bool tell_as_meter;
 };
 
 struct model *model_create(const struct flow_options *options)
@@ -53,6 +55,11 @@ struct model *model_create(const struct flow_options *options)
 	assert_non_null(model);
 	model->options = *options;
 	return model;
+}
+
+void model_tell_as_meter(struct model *model)
+{
+	model->tell_as_meter = true;
 }
 
 static struct model_flow **chain_of(struct model *model,
@@ -341,6 +348,11 @@ static struct model_flow *begin_told(struct model *model,
 {
 	const struct packet_tuple *t = &packet->tuple;
 
+	if (model->tell_as_meter) {
+		struct initiator initiator = initiator_tell(packet);
+
+		return begin(model, packet, initiator.receiver, initiator.how);
+	}
 	if (packet->tcp_flags & SYN)
 		return begin(model, packet, packet->tcp_flags & ACK,
 			     FLOW_INITIATOR_SYN);

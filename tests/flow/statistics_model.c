@@ -171,7 +171,6 @@ static uint64_t deviation_of(const struct values *values, uint64_t scale)
 	}
 	spread = big_times(spread, big_of((u128)scale * scale));
 	share = big_times(share, big_of((u128)n - 1));
-	high *= 2;
 	while (high - low > 1) {
 		uint64_t middle = low + (high - low) / 2;
 		struct big square = big_of((u128)middle * middle);
@@ -182,6 +181,13 @@ static uint64_t deviation_of(const struct values *values, uint64_t scale)
 			high = middle;
 	}
 	return low;
+}
+
+uint64_t values_deviation(const uint64_t *values, size_t count, uint64_t scale)
+{
+	struct values list = {(uint64_t *)(uintptr_t)values, count};
+
+	return deviation_of(&list, scale);
 }
 
 struct measure {

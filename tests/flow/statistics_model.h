@@ -27,6 +27,9 @@ void samples_add(struct samples *samples, const struct packet *packet, int way);
 /* The initiator was corrected. */
 void samples_turn(struct samples *samples);
 
+/* floor(scale * standard deviation of the sample) of two values and more. */
+uint64_t values_deviation(const uint64_t *values, size_t count, uint64_t scale);
+
 /* Writes the statistics that 'options' name into the record. */
 void samples_record(const struct samples *samples,
 		    const struct flow_options *options,
