@@ -121,11 +121,15 @@ struct fragment_pool;
 struct statistics {
 	uint8_t *bytes; /* NULL: none */
 	uint32_t stride;
-	uint32_t bits; /* FLOW_STATISTICS_... */
-	uint32_t interval_at;
+	uint32_t bits;    /* FLOW_STATISTICS_... */
+	uint32_t side_at; /* times of a side */
+	uint32_t side_stride;
+	uint32_t both_at; /* times of both */
 	uint32_t length_at;
+	uint32_t length_stride;
 	uint32_t payload_at;
-	uint32_t side_stride; /* of the two before */
+	uint32_t payload_stride;
+	uint32_t carry_at;
 	uint32_t histogram_at;
 	uint32_t first_at;
 	uint32_t first_count; /* 0: not wanted */

@@ -14,6 +14,7 @@
 #include "flow/tcp_private.h"
 
 #define BATCH 32
+#define AHEAD 4 /* packets: their sums are in the cache by then */
 
 static inline void count(struct flow_table *table, uint32_t index,
 			 unsigned side, const struct packet *packet)
@@ -148,8 +149,12 @@ batch_meter(struct flow_table *table, const struct packet *packets,
 	}
 	for (unsigned i = 0; i < count; i++)
 		guesses[i] = guess_make(table, &keys[i], with);
-	for (unsigned i = 0; i < count; i++)
+	for (unsigned i = 0; i < count; i++) {
+		if (with & WITH_STATISTICS && i + AHEAD < count &&
+		    guesses[i + AHEAD] != FLOW_NONE)
+			statistics_first_prefetch(table, guesses[i + AHEAD]);
 		packet_meter(table, &keys[i], &packets[i], guesses[i], with);
+	}
 }
 
 #define BATCH_METER(name, with)                                        \

@@ -8,7 +8,7 @@
 #include "base/err.h"
 #include "flow/statistics_private.h"
 
-#define LINE 64
+#define LINE STATISTICS_LINE
 
 static const struct {
 	const char *word;
@@ -106,25 +106,68 @@ static void prefetch_add(struct statistics *statistics, uint32_t at,
 	statistics->prefetch[1][count] = at + side_stride;
 }
 
-/* Both chosen: a line a side; one of them: a line for both sides. */
-static void lengths_place(struct statistics *statistics)
-{
-	const uint32_t both = FLOW_STATISTICS_LENGTH | FLOW_STATISTICS_PAYLOAD;
-	uint32_t size = sizeof(struct statistics_length), at;
+#define BOTH_SIZE ((uint32_t)sizeof(struct statistics_both))
+#define SIDE_SIZE ((uint32_t)sizeof(struct statistics_side))
+#define PAIR_SIZE ((uint32_t)(2 * sizeof(struct statistics_length)))
 
-	if (!(statistics->bits & both))
-		return;
-	if ((statistics->bits & both) == both) {
-		statistics->side_stride = LINE;
-		at = part_take(statistics, (size_t)2 * LINE);
-		statistics->payload_at = at + size;
-	} else {
-		statistics->side_stride = size;
-		at = part_take(statistics, (size_t)2 * size);
+static void lengths_at(struct statistics *statistics, bool payload, uint32_t at,
+		       uint32_t stride)
+{
+	if (payload) {
 		statistics->payload_at = at;
+		statistics->payload_stride = stride;
+	} else {
+		statistics->length_at = at;
+		statistics->length_stride = stride;
 	}
-	statistics->length_at = at;
-	prefetch_add(statistics, at, statistics->side_stride);
+}
+
+/* One kind of length or both, without times: together in a line. */
+static void lengths_place(struct statistics *statistics, unsigned kinds)
+{
+	const uint32_t size = sizeof(struct statistics_length);
+	uint32_t at =
+		part_take(statistics,
+			  kinds * PAIR_SIZE + sizeof(struct statistics_carry));
+
+	lengths_at(statistics, false, at, size);
+	lengths_at(statistics, true, kinds == 2 ? at + PAIR_SIZE : at, size);
+	statistics->carry_at = at + kinds * PAIR_SIZE;
+	prefetch_add(statistics, at, 0);
+}
+
+/* A line a side of times and one kind of length; a line of both sides' times
+ * and the other kind, or what is carried. */
+static void times_place(struct statistics *statistics, unsigned kinds)
+{
+	uint32_t at = part_take(statistics, (size_t)3 * LINE);
+
+	statistics->side_at = at;
+	statistics->side_stride = LINE;
+	statistics->both_at = at + 2 * LINE;
+	lengths_at(statistics, false, at + SIDE_SIZE, LINE);
+	lengths_at(statistics, true, at + SIDE_SIZE, LINE);
+	statistics->carry_at = statistics->both_at + BOTH_SIZE;
+	prefetch_add(statistics, at, LINE);
+	prefetch_add(statistics, statistics->both_at, 0);
+	if (kinds < 2)
+		return;
+	lengths_at(statistics, true, statistics->both_at + BOTH_SIZE,
+		   sizeof(struct statistics_length));
+	statistics->carry_at =
+		part_take(statistics, sizeof(struct statistics_carry));
+}
+
+/* Times alone: two lines. */
+static void times_alone_place(struct statistics *statistics)
+{
+	uint32_t at = part_take(statistics, 2 * SIDE_SIZE + BOTH_SIZE);
+
+	statistics->side_at = at;
+	statistics->side_stride = SIDE_SIZE;
+	statistics->both_at = at + 2 * SIDE_SIZE;
+	prefetch_add(statistics, at, 0);
+	prefetch_add(statistics, at + LINE, 0);
 }
 
 static void histogram_place(struct statistics *statistics)
@@ -134,10 +177,22 @@ static void histogram_place(struct statistics *statistics)
 
 	statistics->histogram_at = at;
 	prefetch_add(statistics, at, LINE);
-	prefetch_add(statistics, at + HISTOGRAM_INTERVAL * LINE, LINE);
-	prefetch_add(statistics, at + HISTOGRAM_INTERVAL_BOTH * LINE, 0);
 	prefetch_add(statistics,
-		     at + offsetof(struct statistics_histogram, last_ns), 0);
+		     at + offsetof(struct statistics_histogram, both), 0);
+}
+
+static void measures_place(struct statistics *statistics)
+{
+	unsigned kinds = !!(statistics->bits & FLOW_STATISTICS_LENGTH) +
+			 !!(statistics->bits & FLOW_STATISTICS_PAYLOAD);
+	bool times = statistics->bits & FLOW_STATISTICS_INTERVAL;
+
+	if (times && kinds > 0)
+		times_place(statistics, kinds);
+	else if (times)
+		times_alone_place(statistics);
+	else if (kinds > 0)
+		lengths_place(statistics, kinds);
 }
 
 void statistics_init(const struct flow_options *options,
@@ -147,13 +202,7 @@ void statistics_init(const struct flow_options *options,
 
 	memset(s, 0, sizeof *s);
 	s->bits = options->statistics;
-	if (s->bits & FLOW_STATISTICS_INTERVAL) {
-		s->interval_at =
-			part_take(s, sizeof(struct statistics_interval));
-		prefetch_add(s, s->interval_at, 0);
-		prefetch_add(s, s->interval_at + LINE, 0);
-	}
-	lengths_place(s);
+	measures_place(s);
 	if (s->bits & FLOW_STATISTICS_HISTOGRAM)
 		histogram_place(s);
 	if (s->bits & FLOW_STATISTICS_FIRST) {
@@ -172,33 +221,42 @@ size_t flow_statistics_size(const struct flow_options *options)
 }
 
 static void lengths_begin(const struct statistics *s, uint32_t index,
-			  uint32_t part)
+			  uint32_t at, uint32_t stride)
 {
 	for (unsigned side = 0; side < 2; side++) {
 		struct statistics_length *length =
-			statistics_at(s, index, part + side * s->side_stride);
+			statistics_at(s, index, at + side * stride);
 
 		*length = (struct statistics_length){.min = UINT32_MAX};
 	}
+}
+
+static void times_begin(const struct statistics *s, uint32_t index)
+{
+	struct statistics_both *both = statistics_at(s, index, s->both_at);
+
+	for (unsigned side = 0; side < 2; side++) {
+		struct statistics_side *times = statistics_at(
+			s, index, s->side_at + side * s->side_stride);
+
+		*times = (struct statistics_side){.min_ns = UINT64_MAX};
+	}
+	*both = (struct statistics_both){.min_ns = UINT64_MAX};
 }
 
 void statistics_begin(struct flow_table *table, uint32_t index)
 {
 	const struct statistics *s = &table->statistics;
 
-	if (s->bits & FLOW_STATISTICS_INTERVAL) {
-		struct statistics_interval *interval =
-			statistics_at(s, index, s->interval_at);
-
-		memset(interval, 0, sizeof *interval);
-		interval->sides[0].min_ns = UINT64_MAX;
-		interval->sides[1].min_ns = UINT64_MAX;
-		interval->min_ns = UINT64_MAX;
-	}
+	if (s->bits & (FLOW_STATISTICS_LENGTH | FLOW_STATISTICS_PAYLOAD))
+		memset(statistics_at(s, index, s->carry_at), 0,
+		       sizeof(struct statistics_carry));
 	if (s->bits & FLOW_STATISTICS_LENGTH)
-		lengths_begin(s, index, s->length_at);
+		lengths_begin(s, index, s->length_at, s->length_stride);
 	if (s->bits & FLOW_STATISTICS_PAYLOAD)
-		lengths_begin(s, index, s->payload_at);
+		lengths_begin(s, index, s->payload_at, s->payload_stride);
+	if (s->bits & FLOW_STATISTICS_INTERVAL)
+		times_begin(s, index);
 	if (s->bits & FLOW_STATISTICS_HISTOGRAM)
 		memset(statistics_at(s, index, s->histogram_at), 0,
 		       sizeof(struct statistics_histogram));

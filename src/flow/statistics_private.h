@@ -2,12 +2,14 @@
  * only.
  *
  * One more parallel array, there only if statistics are wanted.  A flow's
- * slice of it is made of the chosen parts alone, whole cache lines each:
+ * slice of it is made of the chosen parts alone, so placed that a packet
+ * touches few cache lines:
  *
- *     interval   128      two lines, both touched by every packet
- *     lengths    64, 128  IP length, payload or both: one line touched
- *     histogram  512      three lines touched; carries only when one is full
- *     first      16 each  written by the first packets, then left alone
+ *     times and lengths  a line a side: times 48 bytes, lengths 16; a line of
+ *                        both sides: times 32, payloads 2 x 16
+ *     histogram          a line a side, a line of both sides; upper halves of
+ *                        the counters lie apart
+ *     first              16 bytes a packet, the first ones alone
  *
  * Everything is an exact integer, so that it is the same in whatever order
  * it is added; means and deviations are made of it when a record leaves
@@ -22,19 +24,25 @@
 
 __extension__ typedef unsigned __int128 statistics_u128;
 
-/* Sum of squares in 96 bits, and the extremes. */
+#define STATISTICS_LINE 64
+
+/* Sum of squares and the extremes of one side.  What the sum carries out of
+ * its 64 bits is counted apart (statistics_carry). */
 struct statistics_length {
 	uint64_t squares;
-	uint32_t squares_high;
 	uint32_t min;
 	uint32_t max;
-	uint32_t pad;
 };
 
-static_assert(sizeof(struct statistics_length) == 24, "two sides in a line");
+static_assert(sizeof(struct statistics_length) == 16, "beside the times");
+
+/* By kind (0: length, 1: payload) and side. */
+struct statistics_carry {
+	uint32_t squares[2][2];
+};
 
 /* Gaps add up to last_ns - first_ns: the sum is not kept. */
-struct statistics_interval_side {
+struct statistics_side {
 	int64_t first_ns; /* of the side's first packet */
 	int64_t last_ns;  /* the latest */
 	uint64_t squares[2];
@@ -42,16 +50,15 @@ struct statistics_interval_side {
 	uint64_t max_ns;
 };
 
-/* Both sides' first_ns is that of the side that came first (HOT_FIRST), their
+static_assert(sizeof(struct statistics_side) == 48, "lengths fit beside it");
+
+/* Of both sides; first_ns is that of the side that came first (HOT_FIRST),
  * last_ns is flow_hot's. */
-struct statistics_interval {
-	struct statistics_interval_side sides[2];
+struct statistics_both {
 	uint64_t squares[2];
 	uint64_t min_ns;
 	uint64_t max_ns;
-} __attribute__((aligned(64)));
-
-static_assert(sizeof(struct statistics_interval) == 128, "two cache lines");
+};
 
 struct statistics_first {
 	uint64_t interval_ns; /* upper bit: the key's side */
@@ -61,22 +68,22 @@ struct statistics_first {
 
 #define FIRST_SIDE (UINT64_C(1) << 63)
 
-enum histogram_row {
-	HISTOGRAM_LENGTH = 0,   /* and 1: by side */
-	HISTOGRAM_INTERVAL = 2, /* and 3: by side */
-	HISTOGRAM_INTERVAL_BOTH = 4,
-	HISTOGRAM_COUNT = 5
-};
-
-/* 48 bits a bin: a line of lower halves, and what they carry. */
+/* 48 bits a bin: the lower 16, and what they carry. */
 struct statistics_histogram {
-	uint32_t low[HISTOGRAM_COUNT][FLOW_BINS];
-	uint16_t carry[HISTOGRAM_COUNT][FLOW_BINS];
+	struct {
+		uint16_t length[FLOW_BINS];
+		uint16_t interval[FLOW_BINS];
+	} sides[2];
+	uint16_t both[FLOW_BINS]; /* intervals */
 	int64_t last_ns[2];
 	uint8_t pad[16];
+	uint32_t length_carry[2][FLOW_BINS];
+	uint32_t interval_carry[3][FLOW_BINS];
 } __attribute__((aligned(64)));
 
 static_assert(sizeof(struct statistics_histogram) == 512, "eight lines");
+static_assert(offsetof(struct statistics_histogram, length_carry) == 192,
+	      "three of them are touched");
 
 /* One packet as the statistics see it; not a super-frame. */
 struct statistics_packet {
@@ -133,12 +140,14 @@ static inline void statistics_prefetch(const struct statistics *statistics,
 }
 
 static inline void statistics_length_add(struct statistics_length *length,
-					 uint32_t value)
+					 uint32_t *carry, uint32_t value)
 {
 	uint64_t square = (uint64_t)value * value;
 
-	length->squares_high += __builtin_add_overflow(length->squares, square,
-						       &length->squares);
+	if (__builtin_expect(__builtin_add_overflow(length->squares, square,
+						    &length->squares),
+			     0))
+		++*carry;
 	length->min = value < length->min ? value : length->min;
 	length->max = value > length->max ? value : length->max;
 }
@@ -158,29 +167,20 @@ static inline uint64_t statistics_gap_ns(int64_t last_ns, int64_t at_ns)
 	return at_ns > last_ns ? (uint64_t)(at_ns - last_ns) : 0;
 }
 
-/* The packets of a record before this one. */
-struct statistics_before {
-	uint64_t side;
-	uint64_t both;
-};
-
-static inline void statistics_interval_add(struct statistics_interval *interval,
-					   unsigned side, int64_t at_ns,
-					   const struct flow_hot *hot,
-					   struct statistics_before before)
+static inline void statistics_both_add(struct statistics_both *both,
+				       uint64_t gap_ns)
 {
-	struct statistics_interval_side *us = &interval->sides[side];
+	statistics_squares_add(both->squares, gap_ns);
+	both->min_ns = gap_ns < both->min_ns ? gap_ns : both->min_ns;
+	both->max_ns = gap_ns > both->max_ns ? gap_ns : both->max_ns;
+}
+
+static inline void statistics_side_add(struct statistics_side *us,
+				       int64_t at_ns, bool first)
+{
 	uint64_t gap_ns;
 
-	if (before.both > 0) {
-		gap_ns = statistics_gap_ns(hot->last_ns, at_ns);
-		statistics_squares_add(interval->squares, gap_ns);
-		interval->min_ns =
-			gap_ns < interval->min_ns ? gap_ns : interval->min_ns;
-		interval->max_ns =
-			gap_ns > interval->max_ns ? gap_ns : interval->max_ns;
-	}
-	if (before.side == 0) {
+	if (first) {
 		us->first_ns = at_ns;
 		us->last_ns = at_ns;
 		return;
@@ -192,48 +192,84 @@ static inline void statistics_interval_add(struct statistics_interval *interval,
 	us->last_ns += (int64_t)gap_ns;
 }
 
-static inline void statistics_bin_add(struct statistics_histogram *histogram,
-				      unsigned which, unsigned bin)
+static inline void statistics_bin_add(uint16_t *low, uint32_t *carry,
+				      unsigned bin)
 {
-	if (++histogram->low[which][bin] == 0)
-		histogram->carry[which][bin]++;
+	if (__builtin_expect(++low[bin] == 0, 0))
+		carry[bin]++;
 }
 
 /* Keeps a time of its own: the intervals need not be wanted. */
-static inline void
-statistics_histogram_add(struct statistics_histogram *histogram, unsigned side,
-			 const struct statistics_packet *packet,
-			 int64_t last_ns, struct statistics_before before)
+static inline void statistics_histogram_add(struct statistics_histogram *h,
+					    unsigned side, uint32_t length,
+					    int64_t at_ns, bool first)
 {
 	uint64_t gap_ns;
 
-	statistics_bin_add(histogram, HISTOGRAM_LENGTH + side,
-			   flow_length_bin(packet->length));
-	if (before.both > 0)
-		statistics_bin_add(histogram, HISTOGRAM_INTERVAL_BOTH,
-				   flow_interval_bin(statistics_gap_ns(
-					   last_ns, packet->at_ns)));
-	if (before.side == 0) {
-		histogram->last_ns[side] = packet->at_ns;
+	statistics_bin_add(h->sides[side].length, h->length_carry[side],
+			   flow_length_bin(length));
+	if (first) {
+		h->last_ns[side] = at_ns;
 		return;
 	}
-	gap_ns = statistics_gap_ns(histogram->last_ns[side], packet->at_ns);
-	histogram->last_ns[side] += (int64_t)gap_ns;
-	statistics_bin_add(histogram, HISTOGRAM_INTERVAL + side,
+	gap_ns = statistics_gap_ns(h->last_ns[side], at_ns);
+	h->last_ns[side] += (int64_t)gap_ns;
+	statistics_bin_add(h->sides[side].interval, h->interval_carry[side],
 			   flow_interval_bin(gap_ns));
 }
 
-static inline void statistics_first_add(struct statistics_first *first,
-					unsigned side,
-					const struct statistics_packet *packet,
-					int64_t last_ns, uint64_t before)
+static inline void
+statistics_lengths_add(const struct statistics *s, uint32_t index,
+		       unsigned side, const struct statistics_packet *packet)
 {
-	first += before;
-	first->interval_ns =
-		before ? statistics_gap_ns(last_ns, packet->at_ns) : 0;
-	first->interval_ns |= side ? FIRST_SIDE : 0;
-	first->length = packet->length;
-	first->payload = packet->payload;
+	struct statistics_carry *carry = statistics_at(s, index, s->carry_at);
+
+	if (s->bits & FLOW_STATISTICS_LENGTH)
+		statistics_length_add(
+			statistics_at(s, index,
+				      s->length_at + side * s->length_stride),
+			&carry->squares[0][side], packet->length);
+	if (s->bits & FLOW_STATISTICS_PAYLOAD)
+		statistics_length_add(
+			statistics_at(s, index,
+				      s->payload_at + side * s->payload_stride),
+			&carry->squares[1][side], packet->payload);
+}
+
+/* What came before a packet: how many of the record's packets from its side
+ * and altogether, and how long ago the latest. */
+struct statistics_before {
+	uint64_t side;
+	uint64_t both;
+	uint64_t gap_ns;
+};
+
+static inline void statistics_times_add(const struct statistics *s,
+					uint32_t index, unsigned side,
+					const struct statistics_packet *packet,
+					struct statistics_before before)
+{
+	struct statistics_histogram *histogram =
+		statistics_at(s, index, s->histogram_at);
+	int64_t at_ns = packet->at_ns;
+
+	if (s->bits & FLOW_STATISTICS_INTERVAL) {
+		statistics_side_add(
+			statistics_at(s, index,
+				      s->side_at + side * s->side_stride),
+			at_ns, before.side == 0);
+		if (before.both > 0)
+			statistics_both_add(statistics_at(s, index, s->both_at),
+					    before.gap_ns);
+	}
+	if (s->bits & FLOW_STATISTICS_HISTOGRAM) {
+		statistics_histogram_add(histogram, side, packet->length, at_ns,
+					 before.side == 0);
+		if (before.both > 0)
+			statistics_bin_add(histogram->both,
+					   histogram->interval_carry[FLOW_BOTH],
+					   flow_interval_bin(before.gap_ns));
+	}
 }
 
 /* Before the packet is counted in flow_hot: what that has is of the packets
@@ -244,31 +280,39 @@ static inline void statistics_add(struct flow_table *table, uint32_t index,
 {
 	const struct statistics *s = &table->statistics;
 	struct flow_hot *hot = &table->hot[index];
-	struct statistics_before before = {hot->sums[side].packets,
-					   hot->sums[side ^ 1].packets};
-	uint32_t lengths_at = side * s->side_stride;
+	struct statistics_before before = {.side = hot->sums[side].packets};
+	struct statistics_first *first;
 
-	before.both += before.side;
-	if (before.both == 0 && side)
+	before.both = before.side + hot->sums[side ^ 1].packets;
+	if (before.both > 0)
+		before.gap_ns = statistics_gap_ns(hot->last_ns, packet->at_ns);
+	else if (side)
 		hot->bits |= HOT_FIRST;
-	if (s->bits & FLOW_STATISTICS_LENGTH)
-		statistics_length_add(
-			statistics_at(s, index, s->length_at + lengths_at),
-			packet->length);
-	if (s->bits & FLOW_STATISTICS_PAYLOAD)
-		statistics_length_add(
-			statistics_at(s, index, s->payload_at + lengths_at),
-			packet->payload);
-	if (s->bits & FLOW_STATISTICS_INTERVAL)
-		statistics_interval_add(statistics_at(s, index, s->interval_at),
-					side, packet->at_ns, hot, before);
-	if (s->bits & FLOW_STATISTICS_HISTOGRAM)
-		statistics_histogram_add(
-			statistics_at(s, index, s->histogram_at), side, packet,
-			hot->last_ns, before);
-	if (before.both < s->first_count)
-		statistics_first_add(statistics_at(s, index, s->first_at), side,
-				     packet, hot->last_ns, before.both);
+	if (s->bits & (FLOW_STATISTICS_LENGTH | FLOW_STATISTICS_PAYLOAD))
+		statistics_lengths_add(s, index, side, packet);
+	if (s->bits & (FLOW_STATISTICS_INTERVAL | FLOW_STATISTICS_HISTOGRAM))
+		statistics_times_add(s, index, side, packet, before);
+	if (before.both >= s->first_count)
+		return;
+	first = statistics_at(s, index, s->first_at);
+	first[before.both] = (struct statistics_first){
+		before.gap_ns | (side ? FIRST_SIDE : 0), packet->length,
+		packet->payload};
+}
+
+/* Where the flow's next packet goes, if it is one of the first. */
+static inline void statistics_first_prefetch(const struct flow_table *table,
+					     uint32_t index)
+{
+	const struct statistics *s = &table->statistics;
+	const struct flow_sums *sums = table->hot[index].sums;
+	uint64_t both = sums[0].packets + sums[1].packets;
+	const struct statistics_first *first;
+
+	if (both >= s->first_count)
+		return;
+	first = statistics_at(s, index, s->first_at);
+	__builtin_prefetch(&first[both], 1);
 }
 
 static inline void statistics_count(struct flow_table *table, uint32_t index,

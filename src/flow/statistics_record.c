@@ -99,11 +99,6 @@ uint64_t statistics_deviation(const struct statistics_sums *sums,
 	return root(wide_over(spread, (u128)sums->n * (sums->n - 1)));
 }
 
-static u128 length_squares(const struct statistics_length *length)
-{
-	return (u128)length->squares_high << 64 | length->squares;
-}
-
 /* What a record says of 'n' lengths; returns 'some' and, of two and more,
  * 'spread'. */
 static uint32_t lengths_make(const struct statistics_sums *sums, uint32_t some,
@@ -120,40 +115,60 @@ static uint32_t lengths_make(const struct statistics_sums *sums, uint32_t some,
 	return some | spread;
 }
 
-/* One kind of length: 'part' is where it lies, total[] its sums by side, the
- * bits those of way 0. */
-static uint32_t kind_make(const struct flow_table *table, uint32_t index,
-			  uint32_t part, bool payload,
-			  struct flow_lengths lengths[3])
+static struct statistics_sums lengths_sum(const struct flow_table *table,
+					  uint32_t index, unsigned side,
+					  bool payload)
 {
 	const struct statistics *s = &table->statistics;
-	const struct flow_hot *hot = &table->hot[index];
+	const struct flow_sums *counted = &table->hot[index].sums[side];
+	const struct statistics_carry *carry =
+		statistics_at(s, index, s->carry_at);
+	const struct statistics_length *length =
+		statistics_at(s, index,
+			      payload ? s->payload_at + side * s->payload_stride
+				      : s->length_at + side * s->length_stride);
+
+	return (struct statistics_sums){
+		counted->packets,
+		payload ? counted->payload_bytes : counted->bytes,
+		(u128)carry->squares[payload][side] << 64 | length->squares};
+}
+
+/* The smaller minimum and the larger maximum. */
+static void extremes_add(struct flow_lengths *both,
+			 const struct flow_lengths *way)
+{
+	both->min = way->min < both->min ? way->min : both->min;
+	both->max = way->max > both->max ? way->max : both->max;
+}
+
+/* One kind of length, each way and both. */
+static uint32_t kind_make(const struct flow_table *table, uint32_t index,
+			  bool payload, struct flow_lengths lengths[3])
+{
+	const struct statistics *s = &table->statistics;
 	struct statistics_sums both = {0, 0, 0};
 	uint32_t some = payload ? FLOW_PAYLOADS(0) : FLOW_LENGTHS(0);
 	uint32_t spread =
 		payload ? FLOW_PAYLOADS_STDDEV(0) : FLOW_LENGTHS_STDDEV(0);
+	uint32_t at = payload ? s->payload_at : s->length_at;
+	uint32_t stride = payload ? s->payload_stride : s->length_stride;
 	uint32_t present = 0;
 
 	lengths[FLOW_BOTH].min = UINT32_MAX;
 	for (unsigned way = 0; way < 2; way++) {
-		unsigned side = way ^ (hot->bits & HOT_INITIATOR);
-		const struct flow_sums *counted = &hot->sums[side];
+		unsigned side = way ^ (table->hot[index].bits & HOT_INITIATOR);
 		const struct statistics_length *length =
-			statistics_at(s, index, part + side * s->side_stride);
-		struct statistics_sums sums = {counted->packets,
-					       payload ? counted->payload_bytes
-						       : counted->bytes,
-					       length_squares(length)};
+			statistics_at(s, index, at + side * stride);
+		struct statistics_sums sums =
+			lengths_sum(table, index, side, payload);
 
 		both.n += sums.n;
 		both.sum += sums.sum;
 		both.squares += sums.squares;
 		lengths[way].min = length->min;
 		lengths[way].max = length->max;
-		if (length->min < lengths[FLOW_BOTH].min)
-			lengths[FLOW_BOTH].min = length->min;
-		if (length->max > lengths[FLOW_BOTH].max)
-			lengths[FLOW_BOTH].max = length->max;
+		extremes_add(&lengths[FLOW_BOTH], &lengths[way]);
 		present |= lengths_make(&sums, some << way, spread << way,
 					&lengths[way]);
 	}
@@ -187,29 +202,31 @@ static uint32_t interval_make(const struct flow_table *table, uint32_t index,
 			      struct flow_intervals intervals[3])
 {
 	const struct flow_hot *hot = &table->hot[index];
-	const struct statistics_interval *all = statistics_at(
-		&table->statistics, index, table->statistics.interval_at);
-	unsigned first = hot->bits & HOT_FIRST ? 1 : 0;
-	uint64_t span_ns =
-		(uint64_t)(hot->last_ns - all->sides[first].first_ns);
-	struct statistics_sums both = {hot->sums[0].packets +
-					       hot->sums[1].packets,
-				       span_ns, interval_squares(all->squares)};
-	uint32_t present = intervals_make(both, FLOW_BOTH, all->min_ns,
-					  all->max_ns, &intervals[FLOW_BOTH]);
+	const struct statistics *s = &table->statistics;
+	const struct statistics_both *both =
+		statistics_at(s, index, s->both_at);
+	int64_t first_ns = 0;
+	struct statistics_sums sums = {0, 0, interval_squares(both->squares)};
+	uint32_t present = 0;
 
 	for (unsigned way = 0; way < 2; way++) {
 		unsigned side = way ^ (hot->bits & HOT_INITIATOR);
-		const struct statistics_interval_side *us = &all->sides[side];
-		struct statistics_sums sums = {
+		const struct statistics_side *us = statistics_at(
+			s, index, s->side_at + side * s->side_stride);
+		struct statistics_sums own = {
 			hot->sums[side].packets,
 			(uint64_t)(us->last_ns - us->first_ns),
 			interval_squares(us->squares)};
 
-		present |= intervals_make(sums, way, us->min_ns, us->max_ns,
+		if (side == (hot->bits & HOT_FIRST ? 1u : 0u))
+			first_ns = us->first_ns;
+		sums.n += own.n;
+		present |= intervals_make(own, way, us->min_ns, us->max_ns,
 					  &intervals[way]);
 	}
-	return present;
+	sums.sum = (uint64_t)(hot->last_ns - first_ns);
+	return present | intervals_make(sums, FLOW_BOTH, both->min_ns,
+					both->max_ns, &intervals[FLOW_BOTH]);
 }
 
 static void first_make(const struct flow_table *table, uint32_t index,
@@ -236,31 +253,30 @@ static void first_make(const struct flow_table *table, uint32_t index,
 	}
 }
 
-static void histogram_copy(const struct statistics_histogram *histogram,
-			   unsigned which, uint64_t bins[FLOW_BINS])
+static void histogram_copy(const uint16_t *low, const uint32_t *carry,
+			   uint64_t bins[FLOW_BINS])
 {
 	for (unsigned i = 0; i < FLOW_BINS; i++)
-		bins[i] = (uint64_t)histogram->carry[which][i] << 32 |
-			  histogram->low[which][i];
+		bins[i] = (uint64_t)carry[i] << 16 | low[i];
 }
 
 static void histogram_make(const struct flow_table *table, uint32_t index,
 			   struct flow_record *record)
 {
 	const struct statistics *s = &table->statistics;
-	const struct statistics_histogram *histogram =
+	const struct statistics_histogram *h =
 		statistics_at(s, index, s->histogram_at);
 
 	record->bin_count = FLOW_BINS;
 	for (unsigned way = 0; way < 2; way++) {
 		unsigned side = way ^ (table->hot[index].bits & HOT_INITIATOR);
 
-		histogram_copy(histogram, HISTOGRAM_LENGTH + side,
+		histogram_copy(h->sides[side].length, h->length_carry[side],
 			       record->length_histogram[way]);
-		histogram_copy(histogram, HISTOGRAM_INTERVAL + side,
+		histogram_copy(h->sides[side].interval, h->interval_carry[side],
 			       record->interval_histogram[way]);
 	}
-	histogram_copy(histogram, HISTOGRAM_INTERVAL_BOTH,
+	histogram_copy(h->both, h->interval_carry[FLOW_BOTH],
 		       record->interval_histogram[FLOW_BOTH]);
 }
 
@@ -271,11 +287,9 @@ void statistics_record_make(const struct flow_table *table, uint32_t index,
 	uint32_t present = 0;
 
 	if (s->bits & FLOW_STATISTICS_LENGTH)
-		present |= kind_make(table, index, s->length_at, false,
-				     record->length);
+		present |= kind_make(table, index, false, record->length);
 	if (s->bits & FLOW_STATISTICS_PAYLOAD)
-		present |= kind_make(table, index, s->payload_at, true,
-				     record->payload);
+		present |= kind_make(table, index, true, record->payload);
 	if (s->bits & FLOW_STATISTICS_INTERVAL)
 		present |= interval_make(table, index, record->interval);
 	if (s->bits & FLOW_STATISTICS_FIRST) {

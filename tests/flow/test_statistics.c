@@ -202,6 +202,7 @@ static void carries_where_32_and_64_bits_end(void **state)
 {
 	struct statistics_histogram *histogram;
 	struct statistics_length *length;
+	struct statistics_carry *carry;
 	struct flow_record *r;
 	struct statistics *s;
 	struct kept kept;
@@ -212,15 +213,17 @@ static void carries_where_32_and_64_bits_end(void **state)
 	GIVE(&kept, .from = 1, .to = 2, .bytes = 1500, .at_ns = BASE_NS);
 	s = &kept.table->statistics;
 	histogram = statistics_at(s, 0, s->histogram_at);
-	histogram->low[HISTOGRAM_LENGTH][9] = UINT32_MAX;
+	histogram->sides[0].length[9] = UINT16_MAX;
+	histogram->length_carry[0][9] = UINT16_MAX;
 	length = statistics_at(s, 0, s->length_at);
 	/* 2^43 packets of 1,500 bytes. */
 	kept.table->hot[0].sums[0].packets = UINT64_C(1) << 43;
 	kept.table->hot[0].sums[0].bytes = (UINT64_C(1) << 43) * 1500;
 	length->squares = (uint64_t)(((statistics_u128)1 << 43) * 2250000);
-	length->squares_high =
+	carry = statistics_at(s, 0, s->carry_at);
+	carry->squares[0][0] =
 		(uint32_t)((((statistics_u128)1 << 43) * 2250000) >> 64);
-	assert_true(length->squares_high > 0);
+	assert_true(carry->squares[0][0] > 0);
 	GIVE(&kept, .from = 1, .to = 2, .bytes = 1500, .at_ns = BASE_NS);
 	flow_table_flush(kept.table, FLOW_END_FORCED);
 	r = kept.records;
@@ -361,6 +364,8 @@ static void takes_the_memory_that_it_says(void **state)
 		{FLOW_STATISTICS_FIRST, 1, 64,
 		 offsetof(struct flow_record, length_histogram)},
 		{FLOW_STATISTICS_HISTOGRAM, 0, 512, sizeof(struct flow_record)},
+		{FLOW_STATISTICS_LENGTH | FLOW_STATISTICS_INTERVAL, 0, 192,
+		 offsetof(struct flow_record, first_interval_ns)},
 		{FLOW_STATISTICS_ALL, 32, 1280, sizeof(struct flow_record)},
 	};
 
