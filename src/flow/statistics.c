@@ -108,7 +108,7 @@ static void prefetch_add(struct statistics *statistics, uint32_t at,
 
 #define BOTH_SIZE ((uint32_t)sizeof(struct statistics_both))
 #define SIDE_SIZE ((uint32_t)sizeof(struct statistics_side))
-#define PAIR_SIZE ((uint32_t)(2 * sizeof(struct statistics_length)))
+#define PAIR_SIZE (2 * sizeof(struct statistics_length))
 
 static void lengths_at(struct statistics *statistics, bool payload, uint32_t at,
 		       uint32_t stride)
@@ -131,8 +131,9 @@ static void lengths_place(struct statistics *statistics, unsigned kinds)
 			  kinds * PAIR_SIZE + sizeof(struct statistics_carry));
 
 	lengths_at(statistics, false, at, size);
-	lengths_at(statistics, true, kinds == 2 ? at + PAIR_SIZE : at, size);
-	statistics->carry_at = at + kinds * PAIR_SIZE;
+	lengths_at(statistics, true, kinds == 2 ? at + (uint32_t)PAIR_SIZE : at,
+		   size);
+	statistics->carry_at = at + (uint32_t)(kinds * PAIR_SIZE);
 	prefetch_add(statistics, at, 0);
 }
 
