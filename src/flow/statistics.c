@@ -162,7 +162,7 @@ static void times_place(struct statistics *statistics, unsigned kinds)
 /* Times alone: two lines. */
 static void times_alone_place(struct statistics *statistics)
 {
-	uint32_t at = part_take(statistics, 2 * SIDE_SIZE + BOTH_SIZE);
+	uint32_t at = part_take(statistics, (size_t)2 * SIDE_SIZE + BOTH_SIZE);
 
 	statistics->side_at = at;
 	statistics->side_stride = SIDE_SIZE;
