@@ -217,6 +217,36 @@ enum {
 /* TCP: closing after one FIN; closed after both, or RST. */
 enum { FLOW_IS_ACTIVE = 0, FLOW_IS_CLOSING = 1, FLOW_IS_CLOSED = 2 };
 
+/* Lengths or times of a flow's packets.  In arrays of them index 0 is what
+ * the initiator sent, 1 what its peer sent, 2 both together. */
+typedef struct {
+	uint64_t count; /* packets, or times between two; 0: no values */
+	uint64_t min, max;
+	double mean;   /* cut to thousandths of a byte, or to ns */
+	double stddev; /* of the sample, cut likewise; count below 2: 0 */
+} flow_measure_t;
+
+#define FLOW_FIRST_PACKETS_MAX 32
+#define FLOW_HISTOGRAM_BINS    16
+
+/* What flow_config_t.statistics asked for, the rest is 0; the definitions are
+ * in STATISTICS.md, version 1. */
+typedef struct {
+	flow_measure_t length[3];      /* bytes: IP total length */
+	flow_measure_t payload[3];     /* bytes: transport payload */
+	flow_measure_t interval_ns[3]; /* from packet to packet */
+	uint32_t first_count;          /* of the four arrays */
+	uint8_t first_direction[FLOW_FIRST_PACKETS_MAX]; /* 1: the peer */
+	uint32_t first_length[FLOW_FIRST_PACKETS_MAX];
+	uint32_t first_payload[FLOW_FIRST_PACKETS_MAX];
+	uint64_t first_interval_ns[FLOW_FIRST_PACKETS_MAX];
+	/* Lengths: below 64, then from 64, 96, 128, 192, ... 6144, 8192 on.
+	 * Times: below 2^10 ns, then from 2^10, 2^12, ... 2^38 ns on. */
+	uint64_t length_histogram[2][FLOW_HISTOGRAM_BINS];
+	uint64_t interval_histogram[3][FLOW_HISTOGRAM_BINS];
+	uint64_t reserved[4];
+} flow_statistics_t;
+
 /* A biflow (RFC 5103): plain names count what the initiator sent, rev_ what
  * its peer sent. */
 typedef struct {
@@ -234,7 +264,9 @@ typedef struct {
 	const char *tunnel; /* "vxlan", ...; NULL: none */
 	char interface[32];
 	char community_id[32]; /* version 1 */
-	uint64_t reserved[4];
+	/* As long as the record; NULL: not asked for. */
+	const flow_statistics_t *statistics;
+	uint64_t reserved[3];
 } flow_record_t;
 
 /* 0 in any field means its default. */
@@ -262,12 +294,17 @@ typedef struct {
 	 * sample_packets is metered, up to 16777216; capture_poll() has them
 	 * all.  0 and 1: every packet. */
 	uint32_t sample_packets;
-	uint32_t sample_mode; /* FLOW_SAMPLE_... */
-	uint32_t sample_size; /* with RANDOM: so many of sample_packets, 1 to
-				 16 and below it, default 1 */
 	/* One flow in so many is metered, whole; 0 and 1: every flow. */
 	uint32_t sample_flows;
-	uint64_t reserved[1];
+	uint16_t sample_mode;   /* FLOW_SAMPLE_... */
+	uint16_t sample_size;   /* with RANDOM: so many of sample_packets, 1 to
+				   16 and below it, default 1 */
+	uint16_t first_packets; /* that the statistics 'first' keep: 1 to 32,
+				   default 16 */
+	uint16_t reserved;
+	/* Names with commas between: length, payload, interval, first,
+	 * histogram, or all.  Default: none. */
+	const char *statistics;
 } flow_config_t;
 
 /* Which packets are taken (RFC 5475): n of each sample_packets at random,

@@ -14,14 +14,15 @@
 #include <stdint.h>
 #include <string.h>
 
-#define DIGITS_SLACK   8
-#define DIGITS_U64_MAX 20 /* bytes of the longest text of each */
-#define DIGITS_I64_MAX 20
-#define DIGITS_HEX64   16
-#define DIGITS_IP4_MAX 15
-#define DIGITS_IP6_MAX 45 /* with an IPv4 address inside */
-#define DIGITS_ZEROS   UINT64_C(0x3030303030303030)
-#define DIGITS_EIGHT   UINT32_C(100000000)
+#define DIGITS_SLACK     8
+#define DIGITS_U64_MAX   20 /* bytes of the longest text of each */
+#define DIGITS_I64_MAX   20
+#define DIGITS_MILLI_MAX 21
+#define DIGITS_HEX64     16
+#define DIGITS_IP4_MAX   15
+#define DIGITS_IP6_MAX   45 /* with an IPv4 address inside */
+#define DIGITS_ZEROS     UINT64_C(0x3030303030303030)
+#define DIGITS_EIGHT     UINT32_C(100000000)
 
 /* "0." to "255.", padded. */
 extern const char digits_octets[256][4];
@@ -89,6 +90,19 @@ static inline char *digits_put_i64(char *at, int64_t value)
 		return digits_put_u64(at, (uint64_t)value);
 	*at++ = '-';
 	return digits_put_u64(at, -(uint64_t)value);
+}
+
+/* Thousandths: a point and three digits, always. */
+static inline char *digits_put_milli(char *at, uint64_t value)
+{
+	uint32_t rest = (uint32_t)(value % 1000);
+
+	at = digits_put_u64(at, value / 1000);
+	*at++ = '.';
+	*at++ = (char)('0' + rest / 100);
+	*at++ = (char)('0' + rest / 10 % 10);
+	*at++ = (char)('0' + rest % 10);
+	return at;
 }
 
 /* With a point behind. */

@@ -121,10 +121,56 @@ bool field_integer(const struct field_row *row, const void *record,
 	case FIELD_ADDRESS:
 	case FIELD_WORD:
 	case FIELD_TEXT:
+	case FIELD_MILLI:
+	case FIELD_U8_LIST:
+	case FIELD_U32_LIST:
+	case FIELD_U64_LIST:
 		return false;
 	}
 	*ret_value = (int64_t)value;
 	return true;
+}
+
+/* A quotient is rounded once: it prints as the decimal that it is. */
+bool field_real(const struct field_row *row, const void *record,
+		double *ret_value)
+{
+	uint64_t value;
+
+	if (field_absent(row, record))
+		return false;
+	if (row->type == FIELD_F64) {
+		memcpy(ret_value, field_at(row, record), sizeof *ret_value);
+		return true;
+	}
+	if (row->type != FIELD_MILLI)
+		return false;
+	memcpy(&value, field_at(row, record), sizeof value);
+	*ret_value = (double)value / 1000;
+	return true;
+}
+
+bool field_is_list(const struct field_row *row)
+{
+	return row->type == FIELD_U8_LIST || row->type == FIELD_U32_LIST ||
+	       row->type == FIELD_U64_LIST;
+}
+
+static uint64_t list_number(const struct field_row *row, const void *record,
+			    size_t index)
+{
+	const uint8_t *at = field_at(row, record);
+	uint64_t wide;
+	uint32_t word;
+
+	if (row->type == FIELD_U8_LIST)
+		return at[index];
+	if (row->type == FIELD_U32_LIST) {
+		memcpy(&word, at + index * sizeof word, sizeof word);
+		return word;
+	}
+	memcpy(&wide, at + index * sizeof wide, sizeof wide);
+	return wide;
 }
 
 bool field_present(const struct field_row *row, const void *record)
@@ -136,8 +182,8 @@ bool field_present(const struct field_row *row, const void *record)
 	return !field_is_string(row) || field_string(row, record) != NULL;
 }
 
-/* Whatever is no string, at most FIELD_SIZE_MAX - 3 bytes, no zero behind;
- * nothing for null. */
+/* Whatever is neither string nor list, at most FIELD_SIZE_MAX - 3 bytes, no
+ * zero behind; nothing for null. */
 static char *put_value(const struct field_row *row, const void *record,
 		       char *at)
 {
@@ -163,6 +209,10 @@ static char *put_value(const struct field_row *row, const void *record,
 	if (row->type == FIELD_HEX64) {
 		memcpy(&bits, field_at(row, record), sizeof bits);
 		return digits_put_hex64(at, bits);
+	}
+	if (row->type == FIELD_MILLI) {
+		memcpy(&bits, field_at(row, record), sizeof bits);
+		return digits_put_milli(at, bits);
 	}
 	(void)field_integer(row, record, &value);
 	if (row->type == FIELD_BOOL)
@@ -215,11 +265,79 @@ static inline size_t put_bounded(put_function *put, const struct field_row *row,
 	return (size_t)(end - buffer);
 }
 
+/* Text that grows, cut at its size but fully counted. */
+struct list_text {
+	char *buffer;
+	size_t size;
+	size_t length;
+};
+
+static void list_put(struct list_text *text, const char *bytes, size_t count)
+{
+	size_t room = text->length < text->size ? text->size - text->length : 0;
+
+	if (room > 0)
+		memcpy(text->buffer + text->length, bytes,
+		       count < room ? count : room);
+	text->length += count;
+}
+
+/* The numbers of a list, one 'between' two of them. */
+static void list_write(const struct field_row *row, const void *record,
+		       char between, struct list_text *text)
+{
+	size_t count = ((const uint8_t *)record)[row->aux];
+
+	for (size_t i = 0; i < count; i++) {
+		char number[1 + DIGITS_U64_MAX + DIGITS_SLACK];
+		char *end = number;
+
+		if (i > 0)
+			*end++ = between;
+		end = digits_put_u64(end, list_number(row, record, i));
+		list_put(text, number, (size_t)(end - number));
+	}
+}
+
+static size_t list_end(struct list_text *text)
+{
+	size_t last = text->size - 1;
+
+	if (text->size > 0)
+		text->buffer[text->length < last ? text->length : last] = 0;
+	return text->length;
+}
+
+static size_t list_text(const struct field_row *row, const void *record,
+			char *buffer, size_t size)
+{
+	struct list_text text = {buffer, size, 0};
+
+	if (!field_absent(row, record))
+		list_write(row, record, ' ', &text);
+	return list_end(&text);
+}
+
+static size_t list_json(const struct field_row *row, const void *record,
+			char *buffer, size_t size)
+{
+	struct list_text text = {buffer, size, 0};
+
+	if (field_absent(row, record))
+		return cut_copy("null", 4, buffer, size);
+	list_put(&text, "[", 1);
+	list_write(row, record, ',', &text);
+	list_put(&text, "]", 1);
+	return list_end(&text);
+}
+
 size_t field_text(const struct field_row *row, const void *record, char *buffer,
 		  size_t size)
 {
 	const char *text;
 
+	if (field_is_list(row))
+		return list_text(row, record, buffer, size);
 	if (!field_is_string(row))
 		return put_bounded(put_value, row, record, buffer, size);
 	text = field_string(row, record) ?: "";
@@ -231,6 +349,8 @@ size_t field_json(const struct field_row *row, const void *record, char *buffer,
 {
 	const char *text;
 
+	if (field_is_list(row))
+		return list_json(row, record, buffer, size);
 	if (!field_is_string(row))
 		return put_bounded(put_json, row, record, buffer, size);
 	text = field_string(row, record);

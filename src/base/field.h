@@ -26,6 +26,11 @@ enum field_type {
 	FIELD_ADDRESS, /* 16 bytes; 'aux' is the offset of a uint8_t 4 or 6 */
 	FIELD_WORD,    /* uint8_t, an index into 'words'; NULL word: null */
 	FIELD_TEXT,    /* char[], ends with a zero; "": null */
+	FIELD_MILLI,   /* uint64_t thousandths: 1234567 is 1234.567 */
+	/* Arrays; 'aux' is the offset of a uint8_t, how many there are. */
+	FIELD_U8_LIST,
+	FIELD_U32_LIST,
+	FIELD_U64_LIST,
 };
 
 enum field_use {
@@ -37,7 +42,7 @@ struct field_row {
 	const char *name; /* the JSON key, the CSV head, the SQLite column */
 	enum field_type type;
 	size_t offset; /* in the record */
-	size_t aux;    /* FIELD_ADDRESS: offset of the IP version */
+	size_t aux;    /* of the IP version, of a list's count; see the type */
 	const char *const *words;
 	const char *unit; /* "ns", "bytes", "packets", "" */
 	uint16_t element; /* IPFIX information element, 0: none */
@@ -59,11 +64,13 @@ struct field_table {
 /* Both write into buffer (size bytes, zero-terminated when size > 0, cut if
  * too small) and return the length that the whole needs, as snprintf(). */
 
-/* One field as text: a number, an address, a word; "" for null. */
+/* One field as text: a number, an address, a word; a list's numbers have a
+ * blank between them; "" for null. */
 size_t field_text(const struct field_row *row, const void *record, char *buffer,
 		  size_t size);
 
-/* One field as a JSON value: number, string, true/false or null. */
+/* One field as a JSON value: number, string, array of numbers, true/false or
+ * null. */
 size_t field_json(const struct field_row *row, const void *record, char *buffer,
 		  size_t size);
 
@@ -71,10 +78,18 @@ size_t field_json(const struct field_row *row, const void *record, char *buffer,
  * FIELD_TEXT and present_mask). */
 bool field_present(const struct field_row *row, const void *record);
 
-/* The field as the 64 bits that SQLite's INTEGER takes; TEXT-like types and
- * F64 give false (ADDRESS, WORD, TEXT, HEX64), as does a field that is null. */
+/* The field as the 64 bits that SQLite's INTEGER takes; what is no integer
+ * gives false (F64, MILLI, ADDRESS, WORD, TEXT, HEX64, lists), as does a field
+ * that is null. */
 bool field_integer(const struct field_row *row, const void *record,
 		   int64_t *ret_value);
+
+/* A row of FIELD_MILLI or FIELD_F64 as a number; 'ret_value' is written if it
+ * is true. */
+bool field_real(const struct field_row *row, const void *record,
+		double *ret_value);
+
+bool field_is_list(const struct field_row *row);
 
 /* 'text' quoted and escaped as a JSON string (RFC 8259, section 7); bytes
  * that are not UTF-8 become U+FFFD. */

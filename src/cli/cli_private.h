@@ -74,6 +74,8 @@ struct meter_options {
 	int64_t phase_idle_ns[FLOW_PHASE_COUNT];
 	int64_t phase_active_ns[FLOW_PHASE_COUNT]; /* TCP, UDP, OTHER */
 	bool tcp_metrics;
+	struct option_list statistics;
+	int64_t first_count;
 	int64_t sample_packets; /* 1: all */
 	int64_t sample_mode;    /* index into the option's words */
 	int64_t sample_size;
@@ -84,7 +86,7 @@ struct meter_options {
 extern const struct option_row capture_rows[], flow_rows[], timeout_rows[],
 	sample_rows[];
 #define CAPTURE_ROWS_COUNT 7
-#define FLOW_ROWS_COUNT    4
+#define FLOW_ROWS_COUNT    6
 #define TIMEOUT_ROWS_COUNT 10
 #define SAMPLE_ROWS_COUNT  5
 

@@ -102,8 +102,7 @@ struct flows {
 	bool live;
 	struct engine *engine;
 	struct export_text *text;
-	struct field_row *rows;
-	struct field_table fields;
+	struct field_table *fields;
 	struct progress progress;
 	struct mono started;
 	bool on_terminal; /* standard output is one */
@@ -150,24 +149,6 @@ static const char *live_backend(const char *asked, const char *target)
 	return NULL;
 }
 
-/* Keys that would be null in every record are left out. */
-static int flows_fields(const struct flows_options *options,
-			struct flows *flows)
-{
-	bool sampled = options->meter.sample_packets > 1 ||
-		       options->meter.sample_flows > 1;
-
-	flows->rows = calloc(flow_fields.count, sizeof *flows->rows);
-	if (!flows->rows)
-		return -ENOMEM;
-	flows->fields.rows = flows->rows;
-	flows->fields.count = flow_fields_choose(
-		(options->meter.tcp_metrics ? FLOW_FIELDS_TCP : 0) |
-			(sampled ? FLOW_FIELDS_SAMPLING : 0),
-		flows->rows);
-	return 0;
-}
-
 static int flows_open(struct flows *flows, const char *const *targets,
 		      size_t count)
 {
@@ -193,11 +174,14 @@ static int flows_open(struct flows *flows, const char *const *targets,
 	if (rc < 0)
 		return usage_fail("%s", fault.text);
 	signals_catch(flows->engine); /* frames come from here on */
-	rc = flows_fields(flows->options, flows);
+	/* Keys that would be null in every record are left out. */
+	options.flow.sampled = options.sample;
+	flows->fields = flow_fields_choose(&options.flow);
+	rc = flows->fields ? 0 : -ENOMEM;
 	if (rc == 0)
 		rc = export_text_open(
 			(enum export_format)flows->options->format, stdout,
-			&flows->fields, flows_columns, output_width(),
+			flows->fields, flows_columns, output_width(),
 			&flows->text);
 	if (rc == 0)
 		rc = engine_start(flows->engine);
@@ -205,7 +189,7 @@ static int flows_open(struct flows *flows, const char *const *targets,
 		return EXIT_DONE;
 	export_text_close(flows->text);
 	signals_release();
-	free(flows->rows);
+	free(flows->fields);
 	engine_destroy(flows->engine);
 	return usage_fail("%s", err_sentence(rc));
 }
@@ -283,8 +267,8 @@ static int flows_close(struct flows *flows)
 	if (flows->options->summary || flows->live)
 		ledger_print(&ledger, NULL, stderr);
 	signals_release();
+	free(flows->fields);
 	engine_destroy(flows->engine);
-	free(flows->rows);
 	return exit_code;
 }
 

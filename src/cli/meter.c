@@ -13,6 +13,23 @@ static const char *const stamp_words[] = {
 	NULL,
 };
 
+static int statistics_check(const char *text, struct fault *ret_fault)
+{
+	uint32_t statistics = 0;
+
+	return flow_statistics_parse(text, &statistics, ret_fault);
+}
+
+/* The names were checked when they were given. */
+static uint32_t statistics_of(const struct option_list *names)
+{
+	uint32_t statistics = 0;
+
+	for (size_t i = 0; i < names->count; i++)
+		(void)flow_statistics_parse(names->texts[i], &statistics, NULL);
+	return statistics;
+}
+
 /* A file's filter is compiled before the file is read, for whatever link
  * types there are: what fails for this one fails for every capture. */
 static int filter_check(const char *text, struct fault *ret_fault)
@@ -114,6 +131,20 @@ const struct option_row flow_rows[FLOW_ROWS_COUNT] = {
 	 .type = OPTION_BOOL,
 	 .offset = offsetof(struct meter_options, tcp_metrics),
 	 .help = "retransmissions, handshake times, windows and the like"},
+	{.name = "statistics",
+	 .type = OPTION_LIST,
+	 .offset = offsetof(struct meter_options, statistics),
+	 .check = statistics_check,
+	 .preset_note = "none",
+	 .help = "of lengths and gaps: length, payload, interval, first, "
+		 "histogram, all"},
+	{.name = "first-packets",
+	 .type = OPTION_COUNT,
+	 .offset = offsetof(struct meter_options, first_count),
+	 .preset = FLOW_FIRST_PRESET,
+	 .min = 1,
+	 .max = FLOW_FIRST_MAX,
+	 .help = "packets of a flow that the statistics 'first' keep"},
 };
 
 /* Of one phase; 0 is what the note says. */
@@ -262,6 +293,8 @@ struct engine_options meter_engine_options(const struct meter_options *options)
 			 .idle_ns = options->idle_ns,
 			 .active_ns = options->active_ns,
 			 .tcp_metrics = options->tcp_metrics,
+			 .statistics = statistics_of(&options->statistics),
+			 .first_count = (uint32_t)options->first_count,
 			 .portable = getenv("SONDE_PORTABLE") != NULL,
 			 .sample_flows = (uint32_t)options->sample_flows},
 		.sample = sample_options(options),

@@ -221,7 +221,8 @@ static void run_loop(struct run *run)
 
 /* ------------------------------------------------------ beginning and end */
 
-static int store_begin(struct run *run, struct fault *ret_fault)
+static int store_begin(struct run *run, const struct flow_options *flow,
+		       struct fault *ret_fault)
 {
 	const struct run_options *options = run->options;
 	struct store_options store = {
@@ -231,6 +232,7 @@ static int store_begin(struct run *run, struct fault *ret_fault)
 		.epoch = engine_epoch(run->engine),
 		.keep_age_ns = options->keep_age_ns,
 		.keep_size = (uint64_t)options->keep_size,
+		.flow = flow,
 	};
 
 	if (!options->store)
@@ -253,7 +255,7 @@ static int engine_begin(struct run *run, struct fault *ret_fault)
 	engine.context = run;
 	rc = engine_create(&engine, &run->engine, ret_fault);
 	if (rc == 0)
-		rc = store_begin(run, ret_fault);
+		rc = store_begin(run, &engine.flow, ret_fault);
 	return rc;
 }
 

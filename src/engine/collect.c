@@ -1,6 +1,7 @@
 /* Records to the caller, and requests from it. */
 #include <errno.h>
 #include <poll.h>
+#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -10,7 +11,7 @@
 
 static int worker_collect(struct engine *engine, struct worker *worker)
 {
-	uint32_t fill = ring_fill(&worker->records);
+	uint32_t fill = worker->table ? ring_fill(&worker->records) : 0;
 
 	if (fill > COLLECT_MAX)
 		fill = COLLECT_MAX;

@@ -60,7 +60,8 @@ struct engine_options {
 	bool flush;   /* at the end, emit the flows still live */
 	/* Called from engine_collect(): a record that ended, or (end_reason
 	 * NONE) a live flow that was asked for by engine_update().  Borrowed
-	 * during the call. */
+	 * during the call; there are flow_record_size() bytes of it, and no
+	 * more. */
 	void (*record)(void *context, const struct flow_record *record);
 	void *context;
 };

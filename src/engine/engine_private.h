@@ -100,7 +100,8 @@ struct worker {
 	struct wall dealt_until; /* the time it was told; the reader's */
 	atomic_bool dealt_ended;
 	struct flow_table *table;
-	struct ring records; /* struct flow_record, worker -> collector */
+	struct ring records; /* worker -> collector: of a flow_record what
+				flow_record_size() says; with the table */
 	bool pushed;         /* records that the collector was not told of */
 	bool lossless;       /* wait for the collector, never lose */
 	uint64_t records_lost, updates;

@@ -10,7 +10,7 @@
 #define COLLECT_MS     100
 
 /* On the collector's thread, from engine_collect(). */
-static void history_push(struct history *history,
+static void history_push(struct history *history, size_t size,
 			 const struct flow_record *record)
 {
 	uint32_t at;
@@ -18,18 +18,17 @@ static void history_push(struct history *history,
 	if (history->size == 0)
 		return;
 	at = (uint32_t)(history->count % history->size);
-	history->records[at] = *record;
+	memcpy(history->records + at * size, record, size);
 	history->ids[at] = record->flow_id;
 	history->count++;
 }
 
-static void snapshot_push(struct snapshot *snapshot,
+static void snapshot_push(struct snapshot *snapshot, size_t size,
 			  const struct flow_record *record)
 {
 	if (snapshot->count == snapshot->room) {
 		size_t room = snapshot->room ? 2 * snapshot->room : 1024;
-		struct flow_record *records =
-			realloc(snapshot->records, room * sizeof *records);
+		uint8_t *records = realloc(snapshot->records, room * size);
 
 		if (!records) {
 			snapshot->failed = true;
@@ -38,7 +37,7 @@ static void snapshot_push(struct snapshot *snapshot,
 		snapshot->records = records;
 		snapshot->room = room;
 	}
-	snapshot->records[snapshot->count++] = *record;
+	memcpy(snapshot->records + snapshot->count++ * size, record, size);
 }
 
 static void tuple_public(const struct packet_tuple *from, flow_tuple_t *tuple)
@@ -57,8 +56,29 @@ static void tuple_public(const struct packet_tuple *from, flow_tuple_t *tuple)
 	memcpy(tuple->dst_address, from->address[1], 16);
 }
 
-static void record_public(const struct flow_record *from, flow_record_t *record)
+/* What is built against this header stays right as it gains members. */
+#if UINTPTR_MAX == UINT64_MAX
+static_assert(sizeof(flow_config_t) == 96, "of the first release");
+static_assert(sizeof(flow_record_t) == 248, "likewise");
+#endif
+
+/* A record as users get it, with its statistics behind it. */
+struct copy {
+	flow_record_t record;
+	flow_statistics_t statistics; /* not there unless asked for */
+};
+
+static size_t copy_size(const capture_session_t *session)
 {
+	return session->statistics ? sizeof(struct copy)
+				   : sizeof(flow_record_t);
+}
+
+static void record_public(const capture_session_t *session,
+			  const struct flow_record *from, struct copy *copy)
+{
+	flow_record_t *record = &copy->record;
+
 	*record = (flow_record_t){
 		.flow_id = from->flow_id,
 		.packets = from->packets[0],
@@ -82,6 +102,10 @@ static void record_public(const struct flow_record *from, flow_record_t *record)
 	memcpy(record->interface, from->interface, sizeof record->interface);
 	memcpy(record->community_id, from->community_id,
 	       sizeof record->community_id);
+	if (!session->statistics)
+		return;
+	session_statistics(from, session->statistics, &copy->statistics);
+	record->statistics = &copy->statistics;
 }
 
 void session_record(void *context, const struct flow_record *record)
@@ -90,15 +114,15 @@ void session_record(void *context, const struct flow_record *record)
 
 	pthread_mutex_lock(&session->records_lock);
 	if (record->end_reason == FLOW_END_NONE)
-		snapshot_push(&session->snapshot, record);
+		snapshot_push(&session->snapshot, session->record_size, record);
 	else
-		history_push(&session->history, record);
+		history_push(&session->history, session->record_size, record);
 	pthread_mutex_unlock(&session->records_lock);
 	if (session->on_end && record->end_reason != FLOW_END_NONE) {
-		flow_record_t ended;
+		struct copy ended;
 
-		record_public(record, &ended);
-		session->on_end(&ended, session->on_end_context);
+		record_public(session, record, &ended);
+		session->on_end(&ended.record, session->on_end_context);
 	}
 }
 
@@ -133,6 +157,7 @@ static int flow_options_of(const flow_config_t *config,
 		 FLOW_ACTIVE_S_MIN, FLOW_ACTIVE_S_MAX, FLOW_ACTIVE_S_PRESET},
 	};
 	uint32_t values[3];
+	struct fault names;
 
 	for (size_t i = 0; i < 3; i++) {
 		values[i] = rows[i].value ? rows[i].value : rows[i].preset;
@@ -145,6 +170,15 @@ static int flow_options_of(const flow_config_t *config,
 	options->flow_count = values[0];
 	options->idle_ns = values[1] * NS_PER_S;
 	options->active_ns = values[2] * NS_PER_S;
+	options->first_count = config->first_packets;
+	if (options->first_count > FLOW_FIRST_MAX)
+		return fault_set(fault, ERR_OPTION_RANGE,
+				 "first_packets: %u is out of range: 1 to %d",
+				 options->first_count, FLOW_FIRST_MAX);
+	if (flow_statistics_parse(config->statistics ?: "",
+				  &options->statistics, &names) < 0)
+		return fault_set(fault, ERR_OPTION_RANGE, "statistics: %.200s",
+				 names.text);
 	return 0;
 }
 
@@ -247,8 +281,9 @@ int capture_flow_enable(capture_session_t *session, const flow_config_t *config)
 	if (rc < 0)
 		return session_error(rc, fault.text);
 	size = config->history ? config->history : HISTORY_PRESET;
-	session->history.records =
-		calloc(size, sizeof *session->history.records);
+	session->record_size = (flow_record_size(&options) + 7) & ~(size_t)7;
+	session->statistics = options.statistics;
+	session->history.records = calloc(size, session->record_size);
 	session->history.ids = calloc(size, sizeof *session->history.ids);
 	if (!session->history.records || !session->history.ids) {
 		session_flow_fini(session);
@@ -290,6 +325,13 @@ static bool tuple_same(const struct packet_tuple *a,
 	return memcmp(a, &turned, sizeof turned) == 0;
 }
 
+/* As it was kept; beyond record_size there is nothing. */
+static struct flow_record *kept_at(const capture_session_t *session,
+				   uint8_t *records, uint64_t index)
+{
+	return (void *)(records + index * session->record_size);
+}
+
 static bool history_find(capture_session_t *session,
 			 const struct packet_tuple *tuple,
 			 struct flow_record *ret_record)
@@ -305,9 +347,11 @@ static bool history_find(capture_session_t *session,
 		uint32_t at = (uint32_t)((i - 1) % history->size);
 
 		if (history->ids[at] != id ||
-		    !tuple_same(tuple, &history->records[at].tuple))
+		    !tuple_same(tuple,
+				&kept_at(session, history->records, at)->tuple))
 			continue;
-		*ret_record = history->records[at];
+		memcpy(ret_record, kept_at(session, history->records, at),
+		       session->record_size);
 		found = true;
 	}
 	pthread_mutex_unlock(&session->records_lock);
@@ -339,7 +383,7 @@ flow_record_t *capture_flow_lookup(capture_session_t *session,
 {
 	struct packet_tuple private;
 	struct flow_record record;
-	flow_record_t *copy;
+	struct copy *copy;
 	bool found;
 
 	if (!session || !tuple || tuple_private(tuple, &private) < 0) {
@@ -357,13 +401,13 @@ flow_record_t *capture_flow_lookup(capture_session_t *session,
 	pthread_mutex_unlock(&session->query_lock);
 	if (!found)
 		return NULL;
-	copy = malloc(sizeof *copy);
+	copy = malloc(copy_size(session));
 	if (!copy) {
 		session_error(-ENOMEM, NULL);
 		return NULL;
 	}
-	record_public(&record, copy);
-	return copy;
+	record_public(session, &record, copy);
+	return &copy->record;
 }
 
 static void snapshot_begin(capture_session_t *session)
@@ -412,7 +456,8 @@ static void snapshot_take(capture_session_t *session)
 	snapshot_begin(session);
 	engine_visit(session->engine, session_record, session);
 	for (size_t i = 0; i < session->snapshot.count; i++) {
-		struct flow_record *record = &session->snapshot.records[i];
+		struct flow_record *record =
+			kept_at(session, session->snapshot.records, i);
 
 		flow_record_finish(record,
 				   engine_interface(session->engine,
@@ -427,16 +472,21 @@ static flow_record_t **records_copy(capture_session_t *session, int *ret_count)
 	size_t ended =
 		history->count < history->size ? history->count : history->size;
 	size_t count = session->snapshot.count + ended;
-	flow_record_t **list = malloc(count * (sizeof *list + sizeof **list));
-	flow_record_t *records = (flow_record_t *)(list + count);
+	size_t size = copy_size(session);
+	flow_record_t **list = malloc(count * (sizeof *list + size));
+	uint8_t *records = (uint8_t *)(list + count);
 
 	if (!list)
 		return NULL;
 	for (size_t i = 0; i < count; i++) {
-		list[i] = &records[i];
-		record_public(i < ended ? &history->records[i]
-					: &session->snapshot.records[i - ended],
-			      list[i]);
+		struct copy *copy = (void *)(records + i * size);
+		const struct flow_record *kept =
+			i < ended ? kept_at(session, history->records, i)
+				  : kept_at(session, session->snapshot.records,
+					    i - ended);
+
+		record_public(session, kept, copy);
+		list[i] = &copy->record;
 	}
 	*ret_count = (int)count;
 	return list;

@@ -9,15 +9,15 @@
 
 /* The last records that ended: a ring that overwrites its oldest. */
 struct history {
-	struct flow_record *records;
-	uint64_t *ids; /* their flow_id: what a lookup looks through */
+	uint8_t *records; /* session's record_size each */
+	uint64_t *ids;    /* their flow_id: what a lookup looks through */
 	uint32_t size;
 	uint64_t count; /* pushed so far */
 };
 
 /* Live records of one capture_flow_get_all(). */
 struct snapshot {
-	struct flow_record *records;
+	uint8_t *records; /* session's record_size each */
 	size_t count, room;
 	bool failed; /* no memory */
 };
@@ -47,6 +47,8 @@ struct capture_session {
 	pthread_mutex_t records_lock; /* history and snapshot */
 	struct history history;
 	struct snapshot snapshot;
+	size_t record_size;  /* what is kept of a struct flow_record */
+	uint32_t statistics; /* FLOW_STATISTICS_... */
 	void (*on_end)(const flow_record_t *record, void *context);
 	void *on_end_context;
 };
@@ -54,6 +56,10 @@ struct capture_session {
 /* session.c: keeps the calling thread's error; returns the public code. */
 int session_error(int code, const char *sentence);
 void session_error_clear(void);
+
+/* session_statistics.c: what 'record' has of 'statistics'. */
+void session_statistics(const struct flow_record *record, uint32_t statistics,
+			flow_statistics_t *ret_statistics);
 
 /* session_flow.c; 'context' is the session. */
 void session_record(void *context, const struct flow_record *record);

@@ -38,7 +38,7 @@ static void record_push(struct worker *worker, const struct flow_record *record)
 {
 	struct flow_record *slot = ring_slot(&worker->records, 0);
 
-	*slot = *record;
+	memcpy(slot, record, worker->records.item_size);
 	if (worker->lossless && ring_room(&worker->records) < RECORDS_COUNT / 2)
 		flow_record_finish(slot,
 				   engine_interface(worker->engine,
@@ -84,11 +84,11 @@ static void update_answer(struct worker *worker)
 	struct engine *engine = worker->engine;
 	uint64_t asked = atomic_load(&engine->update_generation);
 	struct wall since = {atomic_load(&engine->update_since)};
-	uint32_t room = ring_room(&worker->records);
+	uint32_t room;
 
 	if (!worker->updating && worker->update_seen == asked)
 		return;
-	if (!worker->table) {
+	if (!worker->table) { /* nor a ring */
 		worker->update_seen = asked;
 		atomic_store(&worker->update_done, asked);
 		return;
@@ -98,6 +98,7 @@ static void update_answer(struct worker *worker)
 		worker->update_seen = asked;
 		worker->update_cursor = 0;
 	}
+	room = ring_room(&worker->records);
 	if (room <= RECORDS_COUNT / 2)
 		return;
 	room -= RECORDS_COUNT / 2;
@@ -335,6 +336,7 @@ static uint32_t flow_count_most(const struct engine *engine)
 	size += FLOW_TUNNEL_SIZE + FLOW_MARK_SIZE;
 	if (engine->options.flow.tcp_metrics)
 		size += FLOW_TCP_SIZE;
+	size += flow_statistics_size(&engine->options.flow);
 	count = memory_limit() / 2 / engine->worker_count / size;
 	return count < FLOW_COUNT_MAX ? (uint32_t)count : FLOW_COUNT_MAX;
 }
@@ -359,6 +361,7 @@ static void flow_count_set(const struct engine *engine,
 int worker_table_make(struct worker *worker)
 {
 	struct flow_options options = worker->engine->options.flow;
+	int rc;
 
 	flow_count_set(worker->engine, &options);
 	if (options.idle_ns == 0)
@@ -373,13 +376,15 @@ int worker_table_make(struct worker *worker)
 	if (getrandom(options.secret, sizeof options.secret, 0) !=
 	    (ssize_t)sizeof options.secret)
 		return -EIO;
-	return flow_table_create(&options, &worker->table);
+	rc = flow_table_create(&options, &worker->table);
+	if (rc == 0)
+		rc = ring_init(&worker->records, flow_record_size(&options),
+			       RECORDS_COUNT);
+	return rc;
 }
 
 int worker_init(struct engine *engine, struct worker *worker, uint16_t index)
 {
-	int rc;
-
 	worker->engine = engine;
 	worker->index = index;
 	worker->lossless = engine->feeds && !engine->feeds[0].live;
@@ -387,12 +392,9 @@ int worker_init(struct engine *engine, struct worker *worker, uint16_t index)
 	worker->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (worker->wake_fd < 0)
 		return -errno;
-	rc = ring_init(&worker->records, sizeof(struct flow_record),
-		       RECORDS_COUNT);
-	if (rc == 0 && engine->reader)
-		rc = ring_init(&worker->dealt, sizeof(struct packet),
-			       DEALT_COUNT);
-	return rc;
+	return engine->reader ? ring_init(&worker->dealt, sizeof(struct packet),
+					  DEALT_COUNT)
+			      : 0;
 }
 
 void worker_fini(struct worker *worker)

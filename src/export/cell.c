@@ -37,6 +37,8 @@ enum cell_kind cell_kind_of(const struct field_row *row)
 
 	if (row->type == FIELD_TIME)
 		return CELL_TIME;
+	if (row->type == FIELD_MILLI)
+		return CELL_PLAIN;
 	if (!is_integer(row))
 		return CELL_TEXT;
 	if (row->element == ELEMENT_PROTOCOL)

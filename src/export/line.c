@@ -172,6 +172,42 @@ static inline uint16_t load_u16(const uint8_t *at)
 	return value;
 }
 
+static inline uint64_t list_number(const uint8_t *list, size_t index,
+				   enum field_type type)
+{
+	switch (type) {
+	case FIELD_U8_LIST:
+		return list[index];
+	case FIELD_U32_LIST:
+		return load_u32(list + 4 * index);
+	default:
+		return load_u64(list + 8 * index);
+	}
+}
+
+/* Numbers in brackets with commas between them, or blanks alone.  Returns
+ * NULL if they may not fit before 'end'. */
+static char *list_put(const struct export_step *step, const uint8_t *record,
+		      char *at, const char *end, bool json)
+{
+	const size_t each = DIGITS_U64_MAX + 1;
+	size_t room = at < end ? (size_t)(end - at) : 0;
+	size_t count = record[step->aux];
+
+	if (room < count * each + 2 + DIGITS_SLACK)
+		return NULL;
+	*at = '[';
+	at += json;
+	for (size_t i = 0; i < count; i++) {
+		if (i > 0)
+			*at++ = json ? ',' : ' ';
+		at = digits_put_u64(
+			at, list_number(record + step->offset, i, step->type));
+	}
+	*at = ']';
+	return at + json;
+}
+
 /* A value of a type that is none of those below: as base/field.h has it. */
 static char *other_put(const struct export_step *step, const void *record,
 		       char *at, const char *end, bool json)
@@ -215,6 +251,12 @@ ALWAYS_INLINE char *value_put(const struct export_step *step,
 	case FIELD_TEXT:
 		return text_put(step, (const char *)field, at, end - step->rest,
 				json);
+	case FIELD_MILLI:
+		return digits_put_milli(at, load_u64(field));
+	case FIELD_U8_LIST:
+	case FIELD_U32_LIST:
+	case FIELD_U64_LIST:
+		return list_put(step, record, at, end - step->rest, json);
 	default:
 		return other_put(step, record, at, end - step->rest, json);
 	}

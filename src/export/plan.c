@@ -7,8 +7,8 @@
 #include "base/digits.h"
 #include "export/export_private.h"
 
-/* Bytes of a value at most, with its quotes; strings of unknown size: those
- * of null. */
+/* Bytes of a value at most, with its quotes; strings of unknown size and
+ * lists: those of null. */
 static size_t value_size_max(const struct field_row *row)
 {
 	switch (row->type) {
@@ -18,6 +18,8 @@ static size_t value_size_max(const struct field_row *row)
 		return (row->size > 4 ? row->size : 4) + 2;
 	case FIELD_ADDRESS:
 		return DIGITS_IP6_MAX + 2;
+	case FIELD_MILLI:
+		return DIGITS_MILLI_MAX;
 	default: /* the longest of all numbers */
 		return DIGITS_U64_MAX;
 	}

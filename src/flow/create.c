@@ -10,6 +10,7 @@
 #include <sys/mman.h>
 
 #include "flow/flow_key.h"
+#include "flow/statistics_private.h"
 #include "flow/tcp_private.h"
 
 #ifndef MADV_POPULATE_WRITE
@@ -37,11 +38,15 @@ struct layout {
 	size_t mark_next;
 	size_t tcp;
 	size_t tcp_rare;
+	size_t statistics;
+	size_t pool_head;
+	size_t pool;
 	size_t size;
 	size_t align;
 	uint32_t bucket_count;
 	uint32_t mark_count; /* a power of two, or 0 */
 	uint32_t datagram_count;
+	uint32_t pool_count; /* fragments that wait; 0: no statistics */
 };
 
 static size_t part(struct layout *layout, size_t size)
@@ -54,17 +59,21 @@ static size_t part(struct layout *layout, size_t size)
 
 /* Of a table that may grow every array has room for the largest, and begins
  * where a huge page does. */
-static struct layout layout_make(uint32_t flow_count, bool marks, bool tcp,
-				 bool grows)
+static struct layout layout_make(const struct flow_options *options,
+				 uint32_t flow_count, bool grows)
 {
+	bool marks = options->mark_duplicates;
 	struct layout layout = {
 		.align = grows ? HUGE_PAGE : 128,
 		.bucket_count = bucket_count_of(flow_count),
 		.mark_count = marks ? mark_count_of(flow_count) : 0,
 		.datagram_count = grows ? DATAGRAMS_MAX : DATAGRAMS};
 	struct layout *l = &layout;
-	size_t tcp_count = tcp ? flow_count : 0;
+	size_t tcp_count = options->tcp_metrics ? flow_count : 0;
+	size_t statistics_size = flow_statistics_size(options);
 
+	if (statistics_size)
+		l->pool_count = grows ? FRAGMENTS_MAX : FRAGMENTS;
 	l->hot = part(l, flow_count * sizeof(struct flow_hot));
 	l->buckets = part(l, l->bucket_count * sizeof(struct flow_bucket));
 	l->cold = part(l, flow_count * sizeof(struct flow_cold));
@@ -76,13 +85,18 @@ static struct layout layout_make(uint32_t flow_count, bool marks, bool tcp,
 	l->mark_next = part(l, marks ? flow_count * sizeof(uint32_t) : 0);
 	l->tcp = part(l, tcp_count * sizeof(struct tcp_hot));
 	l->tcp_rare = part(l, tcp_count * sizeof(struct tcp_rare));
+	l->statistics = part(l, flow_count * statistics_size);
+	l->pool_head = part(l, fragment_pool_head_size());
+	l->pool = part(l, fragment_pool_size(l->pool_count));
 	return layout;
 }
 
 size_t flow_table_size(uint32_t flow_count)
 {
+	struct flow_options options = {0};
+
 	return sizeof(struct flow_table) +
-	       layout_make(flow_count, false, false, false).size;
+	       layout_make(&options, flow_count, false).size;
 }
 
 static bool phases_valid(const struct flow_options *options)
@@ -114,7 +128,8 @@ static bool options_valid(const struct flow_options *options)
 	       options->active_ns >= FLOW_ACTIVE_S_MIN * NS_PER_S &&
 	       options->active_ns <= FLOW_ACTIVE_S_MAX * NS_PER_S &&
 	       options->sample_flows <= SAMPLE_POPULATION_MAX &&
-	       phases_valid(options);
+	       !(options->statistics & ~FLOW_STATISTICS_ALL) &&
+	       options->first_count <= FLOW_FIRST_MAX && phases_valid(options);
 }
 
 /* Older kernels are asked page by page. */
@@ -280,6 +295,8 @@ static void options_take(struct flow_table *table,
 	table->emit = options->emit;
 	table->context = options->context;
 	table->free = FLOW_NONE;
+	table->record_size = flow_record_size(options);
+	statistics_init(options, &table->statistics);
 	flow_sampling_init(table, options);
 }
 
@@ -288,8 +305,7 @@ static uint8_t *fixed_take(struct flow_table *table,
 			   const struct flow_options *options,
 			   struct layout *ret_layout)
 {
-	*ret_layout = layout_make(options->flow_count, options->mark_duplicates,
-				  options->tcp_metrics, false);
+	*ret_layout = layout_make(options, options->flow_count, false);
 	table->flow_count_max = options->flow_count;
 	table->outer_size = OUTER_SIZE(options->flow_count);
 	table->outer = (void *)map(table->outer_size);
@@ -304,8 +320,7 @@ static uint8_t *growing_reserve(struct flow_table *table,
 	uint32_t most = options->flow_count_max;
 
 	for (; most > options->flow_count; most /= 2) {
-		*ret_layout = layout_make(most, options->mark_duplicates,
-					  options->tcp_metrics, true);
+		*ret_layout = layout_make(options, most, true);
 		table->flow_count_max = most;
 		table->outer_size =
 			(OUTER_SIZE(most) / HUGE_PAGE + 1) * HUGE_PAGE;
@@ -330,12 +345,26 @@ static int growing_commit(struct flow_table *table, uint8_t *bytes,
 		{layout->fragments, fragment_table_size()},
 		{layout->datagrams, fragment_datagrams_size(DATAGRAMS)},
 		{layout->heads, fragment_heads_size(DATAGRAMS)},
+		{layout->pool_head, fragment_pool_head_size()},
+		{layout->pool,
+		 fragment_pool_size(layout->pool_count ? FRAGMENTS : 0)},
 	};
 	int rc = 0;
 
 	for (size_t i = 0; i < sizeof parts / sizeof *parts && rc == 0; i++)
 		rc = memory_commit(bytes + parts[i].at, 0, parts[i].size, true);
 	return rc < 0 ? rc : table_commit(table, 0, table->flow_count);
+}
+
+/* Once there is memory. */
+static void pool_place(struct flow_table *table, uint8_t *bytes,
+		       const struct layout *layout)
+{
+	void *at = bytes + layout->pool_head;
+
+	table->pool = at;
+	fragment_pool_init(table->pool, bytes + layout->pool,
+			   layout->pool_count);
 }
 
 static int memory_make(struct flow_table *table,
@@ -355,13 +384,18 @@ static int memory_make(struct flow_table *table,
 	parts_place(table, bytes, &layout);
 	if (options->tcp_metrics)
 		tcp_place(table, bytes, &layout);
+	if (options->statistics)
+		table->statistics.bytes = bytes + layout.statistics;
 	if (grows)
 		rc = growing_commit(table, bytes, &layout);
-	if (rc == 0)
-		fragment_table_init(table, bytes + layout.datagrams,
-				    (void *)(bytes + layout.heads),
-				    layout.datagram_count);
-	return rc;
+	if (rc < 0)
+		return rc;
+	fragment_table_init(table, bytes + layout.datagrams,
+			    (void *)(bytes + layout.heads),
+			    layout.datagram_count);
+	if (layout.pool_count)
+		pool_place(table, bytes, &layout);
+	return 0;
 }
 
 int flow_table_create(const struct flow_options *options,

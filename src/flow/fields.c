@@ -3,6 +3,9 @@
  * IPFIX elements by number: IANA "IPFIX Information Elements".  A reverse
  * field is RFC 5103's.
  */
+#include <stdlib.h>
+#include <string.h>
+
 #include "flow/flow.h"
 
 const char *const flow_end_words[FLOW_END_COUNT] = {
@@ -55,6 +58,56 @@ const char *const flow_initiator_words[FLOW_INITIATOR_COUNT] = {
 		.present = offsetof(struct flow_record, sampling.present)
 
 #define TCP_ROWS 28
+
+#define MEASURED(mask)          \
+	.present_mask = (mask), \
+	.present = offsetof(struct flow_record, statistics_present)
+
+/* One value of a length or a gap, for each direction and for both. */
+#define VALUE(row, kind, member, mask, measure, way)                    \
+	.name = (row), .type = (kind), AT(member), MEASURED(mask(way)), \
+	.unit = (measure)
+#define WAYS(row, kind, array, member, mask, measure, number, line)          \
+	{VALUE(row, kind, array[0].member, mask, measure, 0),                \
+	 .element = (number), .help = line ", sent by the initiator"},       \
+		{VALUE("rev_" row, kind, array[1].member, mask, measure, 1), \
+		 .element = (number), .reverse = (number) != 0,              \
+		 .help = line ", sent by the responder"},                    \
+	{                                                                    \
+		VALUE("both_" row, kind, array[FLOW_BOTH].member, mask,      \
+		      measure, FLOW_BOTH),                                   \
+			.help = line ", both directions together"            \
+	}
+#define LENGTHS(row, array, mask, least, most, what)                         \
+	WAYS(row "_min", FIELD_U32, array, min, mask, "bytes", least,        \
+	     "smallest " what),                                              \
+		WAYS(row "_max", FIELD_U32, array, max, mask, "bytes", most, \
+		     "largest " what),                                       \
+		WAYS(row "_mean", FIELD_MILLI, array, mean_milli, mask,      \
+		     "bytes", 0, "mean " what),                              \
+		WAYS(row "_stddev", FIELD_MILLI, array, stddev_milli,        \
+		     mask##_STDDEV, "bytes", 0,                              \
+		     "standard deviation of the " what)
+#define INTERVALS(row, member, mask, what)                                   \
+	WAYS("interval_" row "_ns", FIELD_U64, interval, member, mask, "ns", \
+	     0, what " time between packets")
+
+/* A list, and the member that says how long it is. */
+#define LIST(row, kind, member, count, mask)       \
+	.name = (row), .type = (kind), AT(member), \
+	.aux = offsetof(struct flow_record, count), MEASURED(mask)
+#define FIRST(row, kind, member, measure, line)                    \
+	{                                                          \
+		LIST(row, kind, member, first_count, FLOW_FIRSTS), \
+			.unit = (measure), .help = line            \
+	}
+#define HISTOGRAM(row, member, line)                                           \
+	{                                                                      \
+		LIST(row, FIELD_U64_LIST, member, bin_count, FLOW_HISTOGRAMS), \
+			.unit = "packets", .help = line                        \
+	}
+
+#define STATISTICS_ROWS 45
 
 static const struct field_row rows[] = {
 	{"flow_id", FIELD_HEX64, AT(flow_id), .unit = "", .element = 148,
@@ -148,7 +201,8 @@ static const struct field_row rows[] = {
 	{"seq", FIELD_U64, AT(seq), .unit = "", .use = FIELD_STORED,
 	 .help = "number of the record in its epoch, without gaps"},
 
-	/* SAMPLING_ROWS and TCP_ROWS more: not in flow_fields_plain. */
+	/* SAMPLING_ROWS, TCP_ROWS and STATISTICS_ROWS more: not in
+	 * flow_fields_plain. */
 	{"sampling_mode", FIELD_WORD, SAMPLED(mode, FLOW_SAMPLED_PACKETS),
 	 .words = sample_mode_words, .unit = "", .element = 304,
 	 .help = "how packets were chosen, null: all were taken"},
@@ -207,32 +261,86 @@ static const struct field_row rows[] = {
 	     "ECN mark: congestion experienced"),
 	BOTH("tcp_dscp_changes", FIELD_U32, dscp_changes, METRICS, "packets", 0,
 	     "packets with another DSCP than the one before"),
+
+	LENGTHS("length", length, FLOW_LENGTHS, 25, 26, "IP total length"),
+	LENGTHS("payload", payload, FLOW_PAYLOADS, 0, 0, "transport payload"),
+	INTERVALS("min", min_ns, FLOW_INTERVALS, "shortest"),
+	INTERVALS("max", max_ns, FLOW_INTERVALS, "longest"),
+	INTERVALS("mean", mean_ns, FLOW_INTERVALS, "mean"),
+	INTERVALS("stddev", stddev_ns, FLOW_INTERVALS_STDDEV,
+		  "standard deviation of the"),
+	FIRST("first_directions", FIELD_U8_LIST, first_direction, "",
+	      "who sent the first packets: 0 the initiator, 1 the responder"),
+	FIRST("first_lengths", FIELD_U32_LIST, first_length, "bytes",
+	      "IP total lengths of the first packets"),
+	FIRST("first_payloads", FIELD_U32_LIST, first_payload, "bytes",
+	      "transport payloads of the first packets"),
+	FIRST("first_intervals_ns", FIELD_U64_LIST, first_interval_ns, "ns",
+	      "time from the packet before to each of the first packets"),
+	HISTOGRAM("length_histogram", length_histogram[0],
+		  "packets by IP total length, sent by the initiator"),
+	HISTOGRAM("rev_length_histogram", length_histogram[1],
+		  "packets by IP total length, sent by the responder"),
+	HISTOGRAM(
+		"interval_histogram", interval_histogram[0],
+		"packets by time since the one before, sent by the initiator"),
+	HISTOGRAM(
+		"rev_interval_histogram", interval_histogram[1],
+		"packets by time since the one before, sent by the responder"),
+	HISTOGRAM("both_interval_histogram", interval_histogram[FLOW_BOTH],
+		  "packets by time since the one before, both directions"),
 };
 
-#define ROWS (sizeof rows / sizeof *rows)
+#define ROWS       (sizeof rows / sizeof *rows)
+#define ROWS_PLAIN (ROWS - SAMPLING_ROWS - TCP_ROWS - STATISTICS_ROWS)
 
 const struct field_table flow_fields = {rows, ROWS};
-const struct field_table flow_fields_plain = {rows,
-					      ROWS - TCP_ROWS - SAMPLING_ROWS};
+const struct field_table flow_fields_plain = {rows, ROWS_PLAIN};
+
+/* The statistics by the bits that their fields are present with. */
+static const uint32_t present_masks[FLOW_STATISTICS_COUNT] = {
+	[FLOW_STATISTICS_LENGTH_INDEX] =
+		7 * (FLOW_LENGTHS(0) | FLOW_LENGTHS_STDDEV(0)),
+	[FLOW_STATISTICS_PAYLOAD_INDEX] =
+		7 * (FLOW_PAYLOADS(0) | FLOW_PAYLOADS_STDDEV(0)),
+	[FLOW_STATISTICS_INTERVAL_INDEX] =
+		7 * (FLOW_INTERVALS(0) | FLOW_INTERVALS_STDDEV(0)),
+	[FLOW_STATISTICS_FIRST_INDEX] = FLOW_FIRSTS,
+	[FLOW_STATISTICS_HISTOGRAM_INDEX] = FLOW_HISTOGRAMS,
+};
 
 /* A row's group is where its presence is noted. */
-static bool row_chosen(const struct field_row *row, unsigned groups)
+static bool chosen(const struct field_row *row,
+		   const struct flow_options *options)
 {
 	if (!row->present_mask)
 		return true;
+	if (row->present == offsetof(struct flow_record, sampling.present))
+		return options->sampled.mode != SAMPLE_ALL ||
+		       options->sample_flows > 1;
 	if (row->present == offsetof(struct flow_record, tcp_present))
-		return groups & FLOW_FIELDS_TCP;
-	return groups & FLOW_FIELDS_SAMPLING;
+		return options->tcp_metrics;
+	for (unsigned i = 0; i < FLOW_STATISTICS_COUNT; i++) {
+		if (row->present_mask & present_masks[i])
+			return options->statistics >> i & 1;
+	}
+	return false;
 }
 
-size_t flow_fields_choose(unsigned groups, struct field_row *ret_rows)
+struct field_table *flow_fields_choose(const struct flow_options *options)
 {
-	size_t count = 0;
+	struct field_table *table = malloc(sizeof *table + sizeof rows);
+	struct field_row *to;
 
-	for (size_t i = 0; i < ROWS; i++)
-		if (row_chosen(&rows[i], groups))
-			ret_rows[count++] = rows[i];
-	return count;
+	if (!table)
+		return NULL;
+	to = (struct field_row *)(table + 1);
+	*table = (struct field_table){to, 0};
+	for (size_t i = 0; i < ROWS; i++) {
+		if (chosen(&rows[i], options))
+			memcpy(&to[table->count++], &rows[i], sizeof *to);
+	}
+	return table;
 }
 
 const struct counter_row flow_counter_rows[] = {FLOW_COUNTERS(COUNTER_ROW)};

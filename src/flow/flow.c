@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "flow/flow_key.h"
+#include "flow/statistics_private.h"
 #include "flow/tcp_private.h"
 
 /* Bits that a dormant flow takes into its next record. */
@@ -49,6 +50,8 @@ static void record_open(struct flow_table *table, uint32_t index, int64_t at_ns)
 	memset(cold->fragments, 0, sizeof cold->fragments);
 	cold->start_ns = at_ns;
 	cold->seq = table->seq++;
+	if (table->statistics.bytes)
+		statistics_begin(table, index);
 	table->counters.created++;
 	table->live++;
 }
@@ -56,17 +59,17 @@ static void record_open(struct flow_table *table, uint32_t index, int64_t at_ns)
 static void record_close(struct flow_table *table, uint32_t index,
 			 enum flow_end reason)
 {
-	struct flow_record record;
+	const struct flow_record *record;
 
 	for (unsigned side = 0; side < 2; side++) {
 		if (table->hot[index].sums[side].packets > 0)
 			table->cold[index].bits |= COLD_SAW(side);
 	}
-	record_make(table, index, reason, &record);
+	record = record_make(table, index, reason);
 	ended_count(table, reason);
 	table->live--;
 	table->hot[index].bits |= HOT_DORMANT;
-	table->emit(table->context, &record);
+	table->emit(table->context, record);
 }
 
 void flow_finish(struct flow_table *table, uint32_t index, enum flow_end reason)

@@ -26,6 +26,7 @@
 #include "base/stamp.h"
 #include "packet/packet.h"
 
+struct fault; /* base/err.h */
 struct flow_table;
 
 /* flowEndReason, IPFIX element 136; 0 is ours: the flow still lives. */
@@ -126,8 +127,80 @@ extern const char *const flow_sampling_words[2];
 #define FLOW_TCP_SCALE(index)  (0x100u << (index))
 #define FLOW_TCP_SACK(index)   (0x400u << (index))
 
+/* Statistics of lengths and gaps, each on by its name; docs/STATISTICS.md has
+ * every definition.  X(name, word, line) */
+#define FLOW_STATISTICS_TABLE(X)                                             \
+	X(LENGTH, "length", "IP length: min, max, mean, standard deviation") \
+	X(PAYLOAD, "payload", "the same of the transport payload")           \
+	X(INTERVAL, "interval", "the same of the time between packets")      \
+	X(FIRST, "first", "lengths and times of the first packets")          \
+	X(HISTOGRAM, "histogram", "IP lengths and times between packets")
+
+#define FLOW_STATISTICS_INDEX(name, word, line) FLOW_STATISTICS_##name##_INDEX,
+enum flow_statistics_index {
+	FLOW_STATISTICS_TABLE(FLOW_STATISTICS_INDEX) FLOW_STATISTICS_COUNT
+};
+#undef FLOW_STATISTICS_INDEX
+
+/* Bits of flow_options.statistics. */
+#define FLOW_STATISTICS_BIT(name, word, line) \
+	FLOW_STATISTICS_##name = 1u << FLOW_STATISTICS_##name##_INDEX,
+enum flow_statistics {
+	FLOW_STATISTICS_TABLE(FLOW_STATISTICS_BIT) FLOW_STATISTICS_ALL =
+		(1u << FLOW_STATISTICS_COUNT) - 1
+};
+#undef FLOW_STATISTICS_BIT
+
+/* Adds the bits of 'names' (words, commas between them; "all"; "none" and ""
+ * add nothing) to *statistics.  Returns 0, or -EINVAL with a sentence that
+ * lists the words, and nothing added. */
+int flow_statistics_parse(const char *names, uint32_t *statistics,
+			  struct fault *ret_fault);
+
+#define FLOW_FIRST_MAX    32 /* packets whose lengths and times are kept */
+#define FLOW_FIRST_PRESET 16
+
+#define FLOW_BINS 16 /* of a histogram */
+
+/* The bin of a length in bytes: 0 is below 64, then two bins an octave (64,
+ * 96, 128, 192, ... 6144), 15 is from 8192 on. */
+unsigned flow_length_bin(uint32_t length);
+
+/* The bin of a time: 0 is below 2^10 ns, each further one four times as wide,
+ * 15 is from 2^38 ns on. */
+unsigned flow_interval_bin(uint64_t interval_ns);
+
+struct flow_lengths { /* bytes */
+	uint32_t min;
+	uint32_t max;
+	uint64_t mean_milli; /* thousandths, cut */
+	uint64_t stddev_milli;
+};
+
+struct flow_intervals {
+	uint64_t min_ns;
+	uint64_t max_ns;
+	uint64_t mean_ns; /* cut */
+	uint64_t stddev_ns;
+};
+
+#define FLOW_BOTH 2 /* in place of a direction: both together */
+
+/* Which of them have a value: bits of flow_record.statistics_present. 'way'
+ * is 0, 1 or FLOW_BOTH. */
+#define FLOW_LENGTHS(way)          (0x1u << (way))
+#define FLOW_LENGTHS_STDDEV(way)   (0x8u << (way))
+#define FLOW_PAYLOADS(way)         (0x40u << (way))
+#define FLOW_PAYLOADS_STDDEV(way)  (0x200u << (way))
+#define FLOW_INTERVALS(way)        (0x1000u << (way))
+#define FLOW_INTERVALS_STDDEV(way) (0x8000u << (way))
+#define FLOW_FIRSTS                0x40000u
+#define FLOW_HISTOGRAMS            0x80000u
+
 /* One flow, or one interval of it (active timeout).  Index 0 is forward:
- * sent by the initiator.  Its rows below name every field. */
+ * sent by the initiator.  Its rows below name every field.  Optional parts
+ * are at the end, so that without them a record is short: what lies beyond
+ * flow_record_size() is not to be looked at. */
 struct flow_record {
 	uint64_t epoch; /* names the table: its start, ns; see flow_options */
 	uint64_t seq;   /* dense in the epoch, given when the record begins */
@@ -154,14 +227,34 @@ struct flow_record {
 	uint8_t ttl_max[2];
 	uint8_t pad[3];
 	struct flow_sampling sampling;
-	uint32_t tcp_present; /* FLOW_TCP_...; 0: nothing below is known */
-	uint8_t tcp_pad[4];
-	int64_t handshake_server_ns; /* SYN to SYN-ACK, as seen here */
-	int64_t handshake_client_ns; /* SYN-ACK to ACK */
-	struct flow_tcp tcp[2];
 	/* Filled by whoever hands the record out (see flow_record_finish). */
 	char interface[FLOW_INTERFACE_NAME_SIZE];
 	char community_id[32];
+
+	/* tcp_metrics: from here on */
+	uint32_t tcp_present;        /* FLOW_TCP_...; 0: nothing is known */
+	uint32_t statistics_present; /* FLOW_LENGTHS(0), ... */
+	int64_t handshake_server_ns; /* SYN to SYN-ACK, as seen here */
+	int64_t handshake_client_ns; /* SYN-ACK to ACK */
+	struct flow_tcp tcp[2];
+
+	/* statistics: from here on; [FLOW_BOTH]: of both directions */
+	struct flow_lengths length[3];
+	struct flow_lengths payload[3];
+	struct flow_intervals interval[3];
+	uint8_t first_count;
+	uint8_t bin_count;
+	uint8_t statistics_pad[6];
+
+	/* FLOW_STATISTICS_FIRST */
+	uint64_t first_interval_ns[FLOW_FIRST_MAX];
+	uint32_t first_length[FLOW_FIRST_MAX];
+	uint32_t first_payload[FLOW_FIRST_MAX];
+	uint8_t first_direction[FLOW_FIRST_MAX]; /* 0: by the initiator */
+
+	/* FLOW_STATISTICS_HISTOGRAM */
+	uint64_t length_histogram[2][FLOW_BINS];
+	uint64_t interval_histogram[3][FLOW_BINS];
 };
 
 /* Every field of a record: JSON key, CSV head, SQLite column. */
@@ -170,11 +263,17 @@ extern const struct field_table flow_fields;
 /* The first of them: those that no option of the table leaves null. */
 extern const struct field_table flow_fields_plain;
 
-/* Copies the plain rows and those of the groups in 'groups', in order.
- * 'ret_rows' has room for flow_fields.count.  Returns how many. */
-#define FLOW_FIELDS_TCP      0x01u /* tcp_metrics */
-#define FLOW_FIELDS_SAMPLING 0x02u /* sampled, sample_flows */
-size_t flow_fields_choose(unsigned groups, struct field_row *ret_rows);
+struct flow_options;
+
+/* The fields that records of a table with these options have: the plain ones,
+ * and of the others those that 'sampled', 'sample_flows', 'tcp_metrics' and
+ * 'statistics' ask for, in order.  One block, which the caller gives to
+ * free(); NULL: no memory. */
+struct field_table *flow_fields_choose(const struct flow_options *options);
+
+/* Bytes of a record that such a table fills, a multiple of 8: a copy needs no
+ * more. */
+size_t flow_record_size(const struct flow_options *options);
 
 /* Sets interface (may be NULL: "") and the Community ID, which cost too much
  * to compute before a record leaves. */
@@ -246,6 +345,9 @@ struct flow_options {
 	bool mark_duplicates; /* several interfaces feed this table */
 	bool tcp_metrics;     /* records have tcp[]; takes more memory */
 	bool portable;        /* use no vector instructions; same records */
+	uint32_t statistics;  /* FLOW_STATISTICS_..., takes more memory */
+	uint32_t first_count; /* packets of FLOW_STATISTICS_FIRST at most, 1 to
+				 FLOW_FIRST_MAX; 0: FLOW_FIRST_PRESET */
 	int64_t idle_ns;      /* idle timeout */
 	int64_t active_ns;    /* active timeout */
 	/* The same for one phase; 0: as above, but 'opening' and 'closing'
@@ -266,7 +368,8 @@ struct flow_options {
 	uint64_t epoch;     /* copied into records */
 	uint8_t secret[32]; /* keys the hash; random for each start */
 	/* Called for every record that ends; 'record' is valid during the
-	 * call.  May not call back into the table. */
+	 * call, and 0 beyond flow_record_size().  May not call back into the
+	 * table. */
 	void (*emit)(void *context, const struct flow_record *record);
 	void *context;
 };
@@ -280,13 +383,18 @@ int flow_table_create(const struct flow_options *options,
 		      struct flow_table **ret_table);
 
 /* Bytes of memory that a table of 'flow_count' flows takes, not counting
- * FLOW_TCP_SIZE a flow with tcp_metrics, up to FLOW_MARK_SIZE a flow with
+ * FLOW_TCP_SIZE a flow with tcp_metrics, flow_statistics_size() a flow and
+ * FLOW_FRAGMENTS_SIZE with statistics, up to FLOW_MARK_SIZE a flow with
  * mark_duplicates and FLOW_TUNNEL_SIZE for each entry that ever held a flow
  * inside a tunnel. */
-#define FLOW_TCP_SIZE    256
-#define FLOW_MARK_SIZE   12
-#define FLOW_TUNNEL_SIZE 40
+#define FLOW_TCP_SIZE       256
+#define FLOW_MARK_SIZE      12
+#define FLOW_TUNNEL_SIZE    40
+#define FLOW_FRAGMENTS_SIZE (2u << 20) /* more where the table grows */
 size_t flow_table_size(uint32_t flow_count);
+
+/* Bytes a flow that the statistics of 'options' take in the table. */
+size_t flow_statistics_size(const struct flow_options *options);
 
 /* Frees without emitting; NULL is fine. */
 void flow_table_destroy(struct flow_table *table);

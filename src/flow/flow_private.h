@@ -8,6 +8,7 @@
  *     cold     times, links, what changes seldom     begin, sweep, end
  *     outer    outer addresses                       flows inside a tunnel
  *     tcp, tcp_rare  if wanted: see tcp_private.h    TCP segments
+ *     statistics     if wanted: see statistics_private.h
  *
  * Sums are kept by the key's side (0: the lower endpoint sent it) and turned
  * round when a record leaves: correcting the initiator flips one bit.
@@ -51,6 +52,7 @@ static_assert(sizeof(struct flow_sums) == 32, "two sides are a cache line");
 #define HOT_DUE       0x02 /* the active timeout is near: compare exactly */
 #define HOT_DORMANT   0x04 /* no record is open */
 #define HOT_OPENING   0x08 /* FLOW_PHASE_OPENING: an ACK changes it */
+#define HOT_FIRST     0x10 /* the side of the record's first packet */
 #define HOT_WATCH     (HOT_DUE | HOT_DORMANT | HOT_OPENING)
 
 struct flow_hot {
@@ -117,6 +119,30 @@ struct wheel {
 };
 
 struct fragment_table;
+struct fragment_pool;
+
+#define STATISTICS_PREFETCH_MAX 8
+
+/* The statistics' array, and where the chosen parts lie in a flow's slice. */
+struct statistics {
+	uint8_t *bytes; /* NULL: none */
+	uint32_t stride;
+	uint32_t bits;    /* FLOW_STATISTICS_... */
+	uint32_t side_at; /* times of a side */
+	uint32_t side_stride;
+	uint32_t both_at; /* times of both */
+	uint32_t length_at;
+	uint32_t length_stride;
+	uint32_t payload_at;
+	uint32_t payload_stride;
+	uint32_t carry_at;
+	uint32_t histogram_at;
+	uint32_t first_at;
+	uint32_t first_count; /* 0: not wanted */
+	uint32_t prefetch_count;
+	uint32_t prefetch[2][STATISTICS_PREFETCH_MAX]; /* by side */
+};
+
 struct tcp_hot;
 struct tcp_rare;
 
@@ -126,6 +152,7 @@ struct flow_table {
 	struct flow_cold *cold;
 	struct tcp_hot *tcp; /* NULL: without the TCP metrics */
 	struct tcp_rare *tcp_rare;
+	struct statistics statistics;
 	uint32_t bucket_count;
 	uint32_t flow_count;
 	uint32_t flow_count_max; /* it may grow up to this */
@@ -147,8 +174,9 @@ struct flow_table {
 	struct flow_outer *outer;
 	struct wheel *wheel;
 	struct fragment_table *fragments;
-	uint32_t *marks;     /* NULL: duplicates are not marked */
-	uint32_t *mark_next; /* by entry */
+	struct fragment_pool *pool; /* NULL: without statistics */
+	uint32_t *marks;            /* NULL: duplicates are not marked */
+	uint32_t *mark_next;        /* by entry */
 	uint32_t mark_mask;
 	bool marking;      /* flows of several places: see duplicate.c */
 	uint8_t place[10]; /* of every flow until then: the key's end */
@@ -162,6 +190,8 @@ struct flow_table {
 	uint64_t sample_threshold; /* a hash below is taken; 0: every flow */
 	uint8_t sample_secret[192];
 	struct flow_sampling sampling; /* of every record */
+	size_t record_size;
+	struct flow_record record; /* being made; 0 beyond record_size */
 };
 
 /* A tuple in canonical order, and where it belongs. */
@@ -353,10 +383,14 @@ struct initiator initiator_tell(const struct packet *packet);
  * *ret_request: of the request. */
 bool icmp_two_way(const struct packet_tuple *tuple, bool *ret_request);
 
-/* ---- fragment.c */
+/* ---- fragment.c, fragment_pool.c */
 
 #define DATAGRAMS     4096 /* powers of two */
 #define DATAGRAMS_MAX (1u << 20)
+/* Those that wait, one by one for the statistics: in a datagram of 64 KiB
+ * there are 45 of 1,500 bytes, of which seldom more than a few wait. */
+#define FRAGMENTS     65536
+#define FRAGMENTS_MAX (16u << 20)
 
 /* Where the datagrams, and their hash, lie in the table's memory. */
 size_t fragment_table_size(void);
@@ -366,6 +400,13 @@ size_t fragment_heads_size(uint32_t count);
 /* Room for DATAGRAMS, and up to 'count_max' if the arrays are reserved. */
 void fragment_table_init(struct flow_table *table, void *datagrams,
 			 uint32_t *heads, uint32_t count_max);
+
+/* What statistics need of fragments that wait: room for FRAGMENTS, and up to
+ * 'count_max' if the array is reserved; of more the oldest datagrams go. */
+size_t fragment_pool_head_size(void);
+size_t fragment_pool_size(uint32_t count);
+void fragment_pool_init(struct fragment_pool *pool, void *fragments,
+			uint32_t count_max);
 
 /* Meters a packet that is a fragment, now or when its first one is here. */
 void fragment_meter(struct flow_table *table, const struct packet *packet);
@@ -406,7 +447,8 @@ void duplicate_clear(struct flow_table *table);
 
 /* ---- record.c */
 
-void record_make(const struct flow_table *table, uint32_t index,
-		 enum flow_end reason, struct flow_record *ret_record);
+/* Makes the entry's record in table->record. */
+const struct flow_record *record_make(struct flow_table *table, uint32_t index,
+				      enum flow_end reason);
 
 #endif

@@ -2,12 +2,13 @@
  * datagram has the ports.
  *
  * The ports of a first fragment are kept for those behind it.  What comes
- * before its first waits as sums, with the earliest and the latest time; it
- * is counted when the first comes, or without ports when that has not come
- * in 30 s (Linux gives up then; RFC 791 says 15 and more, RFC 8200 60 at
- * most), when newer datagrams push it out, or when metering ends.  Nothing
- * is put together and no fragment is compared with another: overlapping and
- * repeated ones count as the packets that they are.
+ * before its first waits as sums, with the earliest and the latest time (and
+ * one by one for the statistics, if there are any); it is counted just before
+ * the first when that comes, or without ports when that has not come in 30 s
+ * (Linux gives up then; RFC 791 says 15 and more, RFC 8200 60 at most), when
+ * newer datagrams push it out, or when metering ends.  Nothing is put together
+ * and no fragment is compared with another: overlapping and repeated ones count
+ * as the packets that they are.
  *
  * A datagram is known by addresses, identification and protocol (RFC 791,
  * section 3.2); in IPv6 without the protocol, which only the first fragment
@@ -16,6 +17,7 @@
 #include <string.h>
 
 #include "flow/flow_key.h"
+#include "flow/fragment_private.h"
 
 #define FRAGMENT_NS (30 * NS_PER_S)
 
@@ -26,7 +28,8 @@ struct waiting {
 	uint64_t frames;
 	uint8_t ttl_min;
 	uint8_t ttl_max;
-	uint8_t tos; /* of the first to come */
+	uint8_t tos;               /* of the first to come */
+	struct fragment_list list; /* each, if there are statistics */
 };
 
 struct datagram {
@@ -171,14 +174,23 @@ static void age_take(struct fragment_table *fragments, uint32_t index)
 		all[newer].older = older;
 }
 
-/* Counts what waits in the flow that 'packet' (a first fragment, or one made
- * up for those without) belongs to. */
+/* Nothing waits any more. */
+static void waiting_clear(struct flow_table *table, struct waiting *waiting)
+{
+	if (table->pool && waiting->frames > 0)
+		fragment_pool_give(table->pool, &waiting->list);
+	memset(waiting, 0, sizeof *waiting);
+}
+
+/* Counts what waits in the flow that it belongs to. */
 static void waiting_count(struct flow_table *table, struct waiting *waiting,
 			  uint32_t index, unsigned side)
 {
 	struct flow_hot *hot = &table->hot[index];
 	struct flow_sums *sums = &hot->sums[side];
 
+	if (table->pool)
+		fragment_pool_count(table, &waiting->list, index, side);
 	if (sums->packets == 0)
 		sums->tos = waiting->tos;
 	sums->frame_bytes += waiting->sums.frame_bytes;
@@ -197,7 +209,7 @@ static void waiting_count(struct flow_table *table, struct waiting *waiting,
 	if (waiting->sums.packets > waiting->frames)
 		table->counters.segments_extra +=
 			waiting->sums.packets - waiting->frames;
-	memset(waiting, 0, sizeof *waiting);
+	waiting_clear(table, waiting);
 }
 
 /* Whether flow sampling leaves out 'frames' frames of 'tuple': now that the
@@ -229,13 +241,17 @@ static void orphans_count(struct flow_table *table, struct datagram *datagram)
 	       sizeof packet.outer_address);
 	flow_key_make(table, &packet.tuple, false, &key);
 	table->counters.fragments_orphaned += datagram->waiting.frames;
-	if (left_out(table, &packet.tuple, datagram->waiting.frames))
+	if (left_out(table, &packet.tuple, datagram->waiting.frames)) {
+		waiting_clear(table, &datagram->waiting);
 		return;
+	}
 	index = flow_enter(table, &key, &packet);
-	if (index == FLOW_NONE)
+	if (index == FLOW_NONE) {
 		table->counters.refused_full += datagram->waiting.frames - 1;
-	else
-		waiting_count(table, &datagram->waiting, index, key.side);
+		waiting_clear(table, &datagram->waiting);
+		return;
+	}
+	waiting_count(table, &datagram->waiting, index, key.side);
 }
 
 /* Forgets the oldest datagram, and counts what still waits in it. */
@@ -330,24 +346,34 @@ static struct datagram *datagram_add(struct flow_table *table,
 	return datagram;
 }
 
-/* Meters one fragment whose ports, if it has any, are known.  FLOW_NONE: it
- * is not counted in a flow. */
-static uint32_t fragment_count(struct flow_table *table,
-			       const struct packet *packet,
-			       struct flow_key *ret_key)
+/* Meters one fragment whose ports, if it has any, are known, after those that
+ * came before it and waited for it, if any (else NULL). */
+static void fragment_count(struct flow_table *table,
+			   const struct packet *packet, struct waiting *waiting)
 {
+	struct flow_key key;
 	uint32_t index;
 
-	if (left_out(table, &packet->tuple, 1))
-		return FLOW_NONE;
+	if (left_out(table, &packet->tuple,
+		     1 + (waiting ? waiting->frames : 0))) {
+		if (waiting)
+			waiting_clear(table, waiting);
+		return;
+	}
 	flow_key_make(table, &packet->tuple,
-		      packet->flags & PACKET_ICMP_ONE_WAY, ret_key);
-	index = flow_enter(table, ret_key, packet);
-	if (index == FLOW_NONE)
-		return index;
-	flow_count(table, index, ret_key->side, packet);
-	table->cold[index].fragments[ret_key->side]++;
-	return index;
+		      packet->flags & PACKET_ICMP_ONE_WAY, &key);
+	index = flow_enter(table, &key, packet);
+	if (index == FLOW_NONE) {
+		if (!waiting)
+			return;
+		table->counters.refused_full += waiting->frames;
+		waiting_clear(table, waiting);
+		return;
+	}
+	if (waiting)
+		waiting_count(table, waiting, index, key.side);
+	flow_count(table, index, key.side, packet);
+	table->cold[index].fragments[key.side]++;
 }
 
 /* The identification may come round again while its last user is still kept:
@@ -357,8 +383,9 @@ static void first_meter(struct flow_table *table, struct datagram *datagram,
 {
 	struct fragment_table *fragments = table->fragments;
 	uint32_t index = (uint32_t)(datagram - fragments->datagrams);
-	struct flow_key key;
+	bool waits = datagram->waiting.frames > 0;
 
+	table->waiting -= waits;
 	age_take(fragments, index);
 	age_append(fragments, index);
 	datagram->since_ns = table->now_ns;
@@ -368,17 +395,7 @@ static void first_meter(struct flow_table *table, struct datagram *datagram,
 	datagram->protocol = packet->tuple.protocol;
 	datagram->port[0] = packet->tuple.port[0];
 	datagram->port[1] = packet->tuple.port[1];
-	index = fragment_count(table, packet, &key);
-	if (!datagram->waiting.frames)
-		return;
-	table->waiting--;
-	if (index != FLOW_NONE) {
-		waiting_count(table, &datagram->waiting, index, key.side);
-		return;
-	}
-	if (!left_out(table, &packet->tuple, datagram->waiting.frames))
-		table->counters.refused_full += datagram->waiting.frames;
-	memset(&datagram->waiting, 0, sizeof datagram->waiting);
+	fragment_count(table, packet, waits ? &datagram->waiting : NULL);
 }
 
 static void later_meter(struct flow_table *table,
@@ -386,14 +403,13 @@ static void later_meter(struct flow_table *table,
 			const struct packet *packet)
 {
 	struct packet known = *packet;
-	struct flow_key key;
 
 	known.tuple.protocol = datagram->protocol;
 	known.tuple.port[0] = datagram->port[0];
 	known.tuple.port[1] = datagram->port[1];
 	if (datagram->one_way)
 		known.flags |= PACKET_ICMP_ONE_WAY;
-	(void)fragment_count(table, &known, &key);
+	fragment_count(table, &known, NULL);
 }
 
 static void waiting_add(struct flow_table *table, struct datagram *datagram,
@@ -402,6 +418,9 @@ static void waiting_add(struct flow_table *table, struct datagram *datagram,
 	struct waiting *waiting = &datagram->waiting;
 	int64_t at_ns = stamp_clamp_ns(packet->at.ns);
 
+	if (table->pool)
+		fragment_pool_add(table->pool, &waiting->list, packet,
+				  waiting->frames == 0);
 	if (waiting->frames++ == 0) {
 		table->waiting++;
 		waiting->first_ns = at_ns;
@@ -428,18 +447,28 @@ static void waiting_add(struct flow_table *table, struct datagram *datagram,
 	waiting->sums.packets += packet->packets;
 }
 
+/* The oldest datagrams go until a fragment more can wait. */
+static void pool_room_make(struct flow_table *table)
+{
+	while (!fragment_pool_room(table->pool)) {
+		table->counters.fragments_evicted++;
+		oldest_give_up(table);
+	}
+}
+
 void fragment_meter(struct flow_table *table, const struct packet *packet)
 {
 	const uint16_t whole = PACKET_FRAGMENT_FIRST | PACKET_FRAGMENT_LAST;
 	struct datagram wanted;
 	struct datagram *datagram;
-	struct flow_key key;
 
 	table->counters.fragments++;
 	if ((packet->flags & whole) == whole) { /* RFC 6946: alone */
-		(void)fragment_count(table, packet, &key);
+		fragment_count(table, packet, NULL);
 		return;
 	}
+	if (table->pool)
+		pool_room_make(table);
 	key_take(packet, &wanted);
 	datagram = datagram_find(table, &wanted);
 	if (!datagram)

@@ -77,6 +77,8 @@ int table_commit(struct flow_table *table, uint32_t from, uint32_t flow_count)
 		{table->tcp, sizeof *table->tcp, from, flow_count, true},
 		{table->tcp_rare, sizeof *table->tcp_rare, from, flow_count,
 		 true},
+		{table->statistics.bytes, table->statistics.stride, from,
+		 flow_count, true},
 		{table->outer, sizeof *table->outer, from, flow_count, false},
 		{table->mark_next, sizeof *table->mark_next, from, flow_count,
 		 true},

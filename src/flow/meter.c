@@ -10,9 +10,11 @@
  * the whole key and, where the guess fails, looks again.
  */
 #include "flow/flow_key.h"
+#include "flow/statistics_private.h"
 #include "flow/tcp_private.h"
 
 #define BATCH 32
+#define AHEAD 4 /* packets: their sums are in the cache by then */
 
 static_assert(BATCH <= ROOM_FLOWS, "a batch finds room for all its flows");
 
@@ -72,6 +74,8 @@ static inline void count(struct flow_table *table, uint32_t index,
 void flow_count(struct flow_table *table, uint32_t index, unsigned side,
 		const struct packet *packet)
 {
+	if (table->statistics.bytes)
+		statistics_count(table, index, side, packet);
 	count(table, index, side, packet);
 	if (!table->tcp || !(packet->flags & PACKET_TCP))
 		return;
@@ -93,9 +97,14 @@ static inline bool plain(const struct flow_table *table, uint32_t guess,
 	       table->now_ns - hot->last_ns < table->limit_ns[hot->phase];
 }
 
+/* What a table has beside the sums: it is known when each kind of it is
+ * compiled. */
+#define WITH_TCP        0x1u
+#define WITH_STATISTICS 0x2u
+
 static inline __attribute__((always_inline)) void
 packet_meter(struct flow_table *table, const struct flow_key *key,
-	     const struct packet *packet, uint32_t guess, bool metrics)
+	     const struct packet *packet, uint32_t guess, unsigned with)
 {
 	time_take(table, packet);
 	if (packet->flags & PACKET_FRAGMENT) {
@@ -106,15 +115,17 @@ packet_meter(struct flow_table *table, const struct flow_key *key,
 		guess = flow_enter(table, key, packet);
 	if (guess == FLOW_NONE)
 		return;
+	if (with & WITH_STATISTICS)
+		statistics_count(table, guess, key->side, packet);
 	count(table, guess, key->side, packet);
-	if (metrics && packet->flags & PACKET_TCP)
+	if (with & WITH_TCP && packet->flags & PACKET_TCP)
 		tcp_count(table, guess, key->side, packet);
 }
 
 /* The entry that the key's tag points at, on its way to the cache. */
 static inline __attribute__((always_inline)) uint32_t
 guess_make(const struct flow_table *table, const struct flow_key *key,
-	   bool metrics)
+	   unsigned with)
 {
 	const struct flow_bucket *bucket = &table->buckets[key->home];
 	unsigned match = tags_match(table, bucket, key->tag);
@@ -130,15 +141,16 @@ guess_make(const struct flow_table *table, const struct flow_key *key,
 	guess = bucket->entries[__builtin_ctz(match)];
 	__builtin_prefetch(&table->hot[guess], 1);
 	__builtin_prefetch(&table->hot[guess].sums, 1);
-	if (metrics)
+	if (with & WITH_TCP)
 		__builtin_prefetch(&table->tcp[guess], 1);
+	if (with & WITH_STATISTICS)
+		statistics_prefetch(&table->statistics, guess, key->side);
 	return guess;
 }
 
-/* 'metrics' is known when it is compiled: there are two of it. */
 static inline __attribute__((always_inline)) void
 batch_meter(struct flow_table *table, const struct packet *packets,
-	    unsigned count, bool metrics)
+	    unsigned count, unsigned with)
 {
 	struct flow_key keys[BATCH];
 	uint32_t guesses[BATCH];
@@ -149,34 +161,46 @@ batch_meter(struct flow_table *table, const struct packet *packets,
 		__builtin_prefetch(&table->buckets[keys[i].home], 1);
 	}
 	for (unsigned i = 0; i < count; i++)
-		guesses[i] = guess_make(table, &keys[i], metrics);
-	for (unsigned i = 0; i < count; i++)
-		packet_meter(table, &keys[i], &packets[i], guesses[i], metrics);
+		guesses[i] = guess_make(table, &keys[i], with);
+	for (unsigned i = 0; i < count; i++) {
+		if (with & WITH_STATISTICS && i + AHEAD < count &&
+		    guesses[i + AHEAD] != FLOW_NONE)
+			statistics_first_prefetch(table, guesses[i + AHEAD]);
+		packet_meter(table, &keys[i], &packets[i], guesses[i], with);
+	}
 }
 
-static void batch_meter_plain(struct flow_table *table,
-			      const struct packet *packets, unsigned count)
-{
-	batch_meter(table, packets, count, false);
-}
+#define BATCH_METER(name, with)                                        \
+	static void name(struct flow_table *table,                     \
+			 const struct packet *packets, unsigned count) \
+	{                                                              \
+		batch_meter(table, packets, count, with);              \
+	}
 
-static void batch_meter_tcp(struct flow_table *table,
-			    const struct packet *packets, unsigned count)
-{
-	batch_meter(table, packets, count, true);
-}
+BATCH_METER(batch_plain, 0)
+BATCH_METER(batch_tcp, WITH_TCP)
+BATCH_METER(batch_statistics, WITH_STATISTICS)
+BATCH_METER(batch_all, WITH_TCP | WITH_STATISTICS)
 
 static void packets_meter(struct flow_table *table,
 			  const struct packet *packets, size_t count)
 {
+	static void (*const kinds[])(struct flow_table * table,
+				     const struct packet *packets,
+				     unsigned count) = {
+		batch_plain,
+		[WITH_TCP] = batch_tcp,
+		[WITH_STATISTICS] = batch_statistics,
+		[WITH_TCP | WITH_STATISTICS] = batch_all,
+	};
+	unsigned with = (table->tcp ? WITH_TCP : 0) |
+			(table->statistics.bytes ? WITH_STATISTICS : 0);
+
 	while (count > 0) {
 		unsigned part = count < BATCH ? (unsigned)count : BATCH;
 
 		table_room_make(table);
-		if (table->tcp)
-			batch_meter_tcp(table, packets, part);
-		else
-			batch_meter_plain(table, packets, part);
+		kinds[with](table, packets, part);
 		packets += part;
 		count -= part;
 	}

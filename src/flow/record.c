@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "flow/flow_key.h"
+#include "flow/statistics_private.h"
 #include "flow/tcp_private.h"
 
 static const uint8_t phase_states[FLOW_PHASE_COUNT] = {
@@ -26,38 +27,42 @@ static void side_copy(const struct flow_hot *hot, unsigned side,
 	record->ttl_max[direction] = hot->ttl_max[side];
 }
 
-void record_make(const struct flow_table *table, uint32_t index,
-		 enum flow_end reason, struct flow_record *ret_record)
+const struct flow_record *record_make(struct flow_table *table, uint32_t index,
+				      enum flow_end reason)
 {
+	struct flow_record *record = &table->record;
 	const struct flow_hot *hot = &table->hot[index];
 	const struct flow_cold *cold = &table->cold[index];
 	unsigned side = hot->bits & HOT_INITIATOR;
 
-	memset(ret_record, 0, sizeof *ret_record);
-	ret_record->epoch = table->epoch;
-	ret_record->seq = cold->seq;
-	key_order(&hot->key, side, &ret_record->tuple);
-	ret_record->flow_id = flow_id_of(&ret_record->tuple);
-	ret_record->start.ns = cold->start_ns;
-	ret_record->end.ns = hot->last_ns;
-	ret_record->end_reason = (uint8_t)reason;
-	ret_record->state = phase_states[hot->phase];
-	ret_record->initiator = cold->initiator;
-	ret_record->tunnel = cold->tunnel;
-	ret_record->tos = hot->sums[side].tos;
-	ret_record->duplicate = cold->bits & COLD_DUPLICATE;
-	ret_record->sampling = table->sampling;
+	memset(record, 0, table->record_size);
+	record->epoch = table->epoch;
+	record->seq = cold->seq;
+	key_order(&hot->key, side, &record->tuple);
+	record->flow_id = flow_id_of(&record->tuple);
+	record->start.ns = cold->start_ns;
+	record->end.ns = hot->last_ns;
+	record->end_reason = (uint8_t)reason;
+	record->state = phase_states[hot->phase];
+	record->initiator = cold->initiator;
+	record->tunnel = cold->tunnel;
+	record->tos = hot->sums[side].tos;
+	record->duplicate = cold->bits & COLD_DUPLICATE;
+	record->sampling = table->sampling;
 	for (unsigned i = 0; i < 2; i++) {
-		side_copy(hot, side ^ i, i, ret_record);
-		ret_record->fragments[i] = cold->fragments[side ^ i];
+		side_copy(hot, side ^ i, i, record);
+		record->fragments[i] = cold->fragments[side ^ i];
 		if (cold->tunnel != TUNNEL_NONE)
-			memcpy(ret_record->outer_address[i],
+			memcpy(record->outer_address[i],
 			       table->outer[index].address[side ^ i], 16);
 	}
 	if (cold->tunnel != TUNNEL_NONE)
-		ret_record->outer_ip_version = table->outer[index].ip_version;
+		record->outer_ip_version = table->outer[index].ip_version;
 	if (tcp_measured(table, index))
-		tcp_record_make(table, index, ret_record);
+		tcp_record_make(table, index, record);
+	if (table->statistics.bytes)
+		statistics_record_make(table, index, record);
+	return record;
 }
 
 void flow_record_finish(struct flow_record *record, const char *interface)
@@ -66,6 +71,26 @@ void flow_record_finish(struct flow_record *record, const char *interface)
 		      sizeof record->interface - 1);
 	record->interface[sizeof record->interface - 1] = '\0';
 	flow_community_id(&record->tuple, 0, record->community_id);
+}
+
+#define ENDS_AT(member)                                              \
+	static_assert(offsetof(struct flow_record, member) % 8 == 0, \
+		      "copies lie one after another")
+ENDS_AT(tcp_present);
+ENDS_AT(length);
+ENDS_AT(first_interval_ns);
+ENDS_AT(length_histogram);
+
+size_t flow_record_size(const struct flow_options *options)
+{
+	if (options->statistics & FLOW_STATISTICS_HISTOGRAM)
+		return sizeof(struct flow_record);
+	if (options->statistics & FLOW_STATISTICS_FIRST)
+		return offsetof(struct flow_record, length_histogram);
+	if (options->statistics)
+		return offsetof(struct flow_record, first_interval_ns);
+	return options->tcp_metrics ? offsetof(struct flow_record, length)
+				    : offsetof(struct flow_record, tcp_present);
 }
 
 static bool entry_open(const struct flow_table *table, uint32_t index)
@@ -125,7 +150,7 @@ bool flow_table_lookup(struct flow_table *table,
 		index = table_find(table, &key);
 		if (index == FLOW_NONE || !entry_open(table, index))
 			continue;
-		record_make(table, index, FLOW_END_NONE, ret_record);
+		*ret_record = *record_make(table, index, FLOW_END_NONE);
 		return true;
 	}
 	return false;
@@ -140,7 +165,6 @@ bool flow_table_visit(struct flow_table *table, uint64_t *cursor,
 		      void *context)
 {
 	uint64_t end = *cursor + slot_count;
-	struct flow_record record;
 
 	for (; *cursor < end && *cursor < table->fresh; ++*cursor) {
 		uint32_t index = (uint32_t)*cursor;
@@ -148,8 +172,7 @@ bool flow_table_visit(struct flow_table *table, uint64_t *cursor,
 		if (!entry_open(table, index) ||
 		    table->hot[index].last_ns < since.ns)
 			continue;
-		record_make(table, index, FLOW_END_NONE, &record);
-		visit(context, &record);
+		visit(context, record_make(table, index, FLOW_END_NONE));
 	}
 	if (*cursor < table->fresh)
 		return true;

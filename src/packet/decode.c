@@ -100,6 +100,7 @@ void segments_count(struct packet *p, uint32_t gso_size, uint32_t payload)
 		return;
 	more = (p->payload_bytes - 1) / gso_size;
 	p->packets = more + 1;
+	p->segment_bytes = (uint16_t)gso_size;
 	p->frame_bytes = add_times(p->frame_bytes, more, payload);
 	p->ip_bytes = add_times(p->ip_bytes, more, payload - p->ip_offset);
 	p->flags |= PACKET_SUPER;

@@ -182,7 +182,8 @@ struct packet {
 	uint8_t icmp_code;
 	uint8_t mpls_labels;      /* labels seen before the first IP header */
 	uint8_t outer_ip_version; /* valid if tunnel != NONE */
-	uint16_t link_pad;
+	/* PACKET_SUPER: transport payload of each segment but the last. */
+	uint16_t segment_bytes;
 	uint32_t pad;
 
 	struct packet_tcp tcp; /* valid if PACKET_TCP */

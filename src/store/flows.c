@@ -1,6 +1,7 @@
 /* Taking records, and writing them in one transaction a commit. */
 #include "store/store_private.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -139,7 +140,8 @@ static int order_compare(const void *a, const void *b)
 static int order_make(struct store *store)
 {
 	for (uint32_t i = 0; i < store->pending.count; i++) {
-		const struct flow_record *record = &store->pending.records[i];
+		const struct flow_record *record =
+			pending_record(&store->pending, i);
 		int64_t epoch = 0;
 		int result = epoch_id(store, record->epoch, &epoch);
 
@@ -155,6 +157,17 @@ static int order_make(struct store *store)
 	return SQLITE_OK;
 }
 
+/* As JSON, for json_each(). */
+static void bind_list(sqlite3_stmt *stmt, int at, const struct field_row *row,
+		      const void *record)
+{
+	char text[STORE_LIST_SIZE];
+	size_t length = field_json(row, record, text, sizeof text);
+
+	assert(length < sizeof text);
+	(void)sqlite3_bind_text(stmt, at, text, (int)length, SQLITE_TRANSIENT);
+}
+
 static void bind_column(sqlite3_stmt *stmt, int at, const struct field_row *row,
 			const void *record, struct store_scratch *scratch)
 {
@@ -162,6 +175,7 @@ static void bind_column(sqlite3_stmt *stmt, int at, const struct field_row *row,
 	const char *text = scratch->text;
 	size_t length;
 	int64_t number;
+	double real;
 
 	if (field_integer(row, record, &number)) {
 		(void)sqlite3_bind_int64(stmt, at, number);
@@ -169,6 +183,14 @@ static void bind_column(sqlite3_stmt *stmt, int at, const struct field_row *row,
 	}
 	if (!field_present(row, record)) {
 		(void)sqlite3_bind_null(stmt, at);
+		return;
+	}
+	if (field_real(row, record, &real)) {
+		(void)sqlite3_bind_double(stmt, at, real);
+		return;
+	}
+	if (field_is_list(row)) {
+		bind_list(stmt, at, row, record);
 		return;
 	}
 	if (row->type == FIELD_TEXT)
@@ -186,7 +208,7 @@ static void bind_column(sqlite3_stmt *stmt, int at, const struct field_row *row,
 static int flow_write(struct store *store, const struct pending_order *order)
 {
 	const struct flow_record *record =
-		&store->pending.records[order->index];
+		pending_record(&store->pending, order->index);
 	sqlite3_stmt *stmt = store->statements[STATEMENT_FLOW];
 
 	(void)sqlite3_bind_int64(stmt, 1, order->id);

@@ -8,14 +8,19 @@
 #include <stdlib.h>
 #include <string.h>
 
-int pending_init(struct pending *pending, uint32_t size)
+int pending_init(struct pending *pending, uint32_t size,
+		 const struct flow_options *flow)
 {
+	struct flow_options columns = store_columns(flow);
 	uint32_t heads = 16;
 
 	while (heads < size && heads < UINT32_C(1) << 31)
 		heads <<= 1;
-	*pending = (struct pending){.mask = heads - 1, .size = size};
-	pending->records = calloc(size, sizeof *pending->records);
+	*pending = (struct pending){.mask = heads - 1,
+				    .size = size,
+				    .stride = flow_record_size(&columns),
+				    .record_size = flow_record_size(flow)};
+	pending->records = calloc(size, pending->stride);
 	pending->heads = calloc(heads, sizeof *pending->heads);
 	pending->nexts = calloc(size, sizeof *pending->nexts);
 	if (pending->records && pending->heads && pending->nexts)
@@ -52,7 +57,7 @@ static struct flow_record *find(struct pending *pending,
 	uint32_t at = *head_of(pending, record);
 
 	while (at > 0) {
-		struct flow_record *found = &pending->records[at - 1];
+		struct flow_record *found = pending_record(pending, at - 1);
 
 		if (found->seq == record->seq && found->epoch == record->epoch)
 			return found;
@@ -66,7 +71,7 @@ static void link_in(struct pending *pending, uint32_t index,
 {
 	uint32_t *head = head_of(pending, record);
 
-	pending->records[index] = *record;
+	memcpy(pending_record(pending, index), record, pending->record_size);
 	pending->nexts[index] = *head;
 	*head = index + 1;
 	pending->updates += live(record);
@@ -74,12 +79,12 @@ static void link_in(struct pending *pending, uint32_t index,
 
 static void unlink_from(struct pending *pending, uint32_t index)
 {
-	uint32_t *at = head_of(pending, &pending->records[index]);
+	uint32_t *at = head_of(pending, pending_record(pending, index));
 
 	while (*at != index + 1)
 		at = &pending->nexts[*at - 1];
 	*at = pending->nexts[index];
-	pending->updates -= live(&pending->records[index]);
+	pending->updates -= live(pending_record(pending, index));
 }
 
 static void merge(struct pending *pending, struct flow_record *old,
@@ -88,7 +93,7 @@ static void merge(struct pending *pending, struct flow_record *old,
 	if (live(record) && !live(old))
 		return;
 	pending->updates -= live(old) && !live(record);
-	*old = *record;
+	memcpy(old, record, pending->record_size);
 }
 
 enum pending_outcome pending_put(struct pending *pending,
@@ -106,7 +111,7 @@ enum pending_outcome pending_put(struct pending *pending,
 	}
 	if (live(record) || pending->updates == 0)
 		return PENDING_REFUSED;
-	while (!live(&pending->records[pending->scan]))
+	while (!live(pending_record(pending, pending->scan)))
 		pending->scan++;
 	unlink_from(pending, pending->scan);
 	link_in(pending, pending->scan, record);
@@ -120,7 +125,7 @@ void pending_clear(struct pending *pending)
 		       (pending->mask + 1) * sizeof *pending->heads);
 	} else {
 		for (uint32_t i = 0; i < pending->count; i++)
-			*head_of(pending, &pending->records[i]) = 0;
+			*head_of(pending, pending_record(pending, i)) = 0;
 	}
 	pending->count = 0;
 	pending->updates = 0;

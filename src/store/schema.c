@@ -1,4 +1,4 @@
-/* Tables and statements.  What a flow is comes from flow_fields alone: a row
+/* Tables and statements.  What a flow is comes from its fields alone: a row
  * there is a column here, and one that appears later is added on opening. */
 #include "store/store_private.h"
 
@@ -69,8 +69,12 @@ static const char *column_type(const struct field_row *row)
 	case FIELD_ADDRESS:
 	case FIELD_WORD:
 	case FIELD_TEXT:
+	case FIELD_U8_LIST:
+	case FIELD_U32_LIST:
+	case FIELD_U64_LIST:
 		return "TEXT";
-	case FIELD_F64: /* its text becomes a number by this */
+	case FIELD_MILLI:
+	case FIELD_F64:
 		return "REAL";
 	default:
 		return "INTEGER";
@@ -91,17 +95,19 @@ static bool column_named(const char *name)
 
 static int columns_make(struct store *store)
 {
+	const struct field_table *fields = store->fields;
+
 	if (store->columns)
 		return 0;
 	store->columns =
-		calloc(flow_fields.count, sizeof(const struct field_row *));
-	store->scratch = calloc(flow_fields.count, sizeof *store->scratch);
+		calloc(fields->count, sizeof(const struct field_row *));
+	store->scratch = calloc(fields->count, sizeof *store->scratch);
 	if (!store->columns || !store->scratch)
 		return -ENOMEM;
-	for (size_t i = 0; i < flow_fields.count; i++) {
-		if (!column_named(flow_fields.rows[i].name))
+	for (size_t i = 0; i < fields->count; i++) {
+		if (!column_named(fields->rows[i].name))
 			store->columns[store->column_count++] =
-				&flow_fields.rows[i];
+				&fields->rows[i];
 	}
 	return 0;
 }

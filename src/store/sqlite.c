@@ -114,6 +114,8 @@ static struct store *store_allocate(const struct store_options *options)
 {
 	struct store *store = calloc(1, sizeof *store);
 	uint32_t count = options->pending_count ?: STORE_PENDING_PRESET;
+	struct flow_options flow = {.tcp_metrics = true};
+	struct flow_options columns;
 
 	if (!store)
 		return NULL;
@@ -129,9 +131,13 @@ static struct store *store_allocate(const struct store_options *options)
 	store->version = strdup(options->version ?: "");
 	store->samples = calloc(STORE_SAMPLES_MAX, sizeof *store->samples);
 	store->order = calloc(count, sizeof *store->order);
+	if (options->flow)
+		flow = *options->flow;
+	columns = store_columns(&flow);
+	store->fields = flow_fields_choose(&columns);
 	if (store->path && store->lock_path && store->probe && store->version &&
-	    store->samples && store->order &&
-	    pending_init(&store->pending, count) == 0)
+	    store->samples && store->order && store->fields &&
+	    pending_init(&store->pending, count, &flow) == 0)
 		return store;
 	store_close(store);
 	return NULL;
@@ -290,6 +296,7 @@ void store_close(struct store *store)
 	free(store->samples);
 	free((void *)store->columns);
 	free(store->scratch);
+	free(store->fields);
 	free(store->note);
 	free(store->version);
 	free(store->probe);

@@ -1,10 +1,10 @@
 /* Keeping records in an embedded database (SQLite).
  *
- * Tables: 'flows' has a column for every row of flow_fields and is keyed by
- * (probe, epoch, seq): a live flow is written again as it grows and its row
- * replaced, so that what is on disk is never older than the last commit.
- * 'interface_counters' has one row a sample, 'runs' one row a start with its
- * ledger, 'meta' the schema's version.
+ * Tables: 'flows' has a column for every row of flow_fields (statistics only
+ * if they were ever asked for) and is keyed by (probe, epoch, seq): a live flow
+ * is written again as it grows and its row replaced, so that what is on disk is
+ * never older than the last commit. 'interface_counters' has one row a sample,
+ * 'runs' one row a start with its ledger, 'meta' the schema's version.
  *
  * Journal mode WAL, synchronous NORMAL: whatever kills the process, every
  * committed row is there and the file is sound.
@@ -37,6 +37,10 @@ struct store_options {
 	uint64_t keep_size;     /* bytes of the database at most; 0: any */
 	uint32_t pending_count; /* records kept in memory while the disk
 				   refuses them; 0: 65,536 */
+	/* What the records have, read by store_open(); NULL: TCP metrics and
+	 * no statistics.  The columns of TCP and of sampling are there in
+	 * any case. */
+	const struct flow_options *flow;
 };
 
 /* X(name, unit, line): given = stored + pending + merged + late + lost.

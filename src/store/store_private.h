@@ -19,16 +19,21 @@
 
 #define STORE_PAGE_SIZE 4096
 
+/* The longest list as JSON: numbers of 20 digits. */
+#define STORE_LIST_SIZE (2 + FLOW_FIRST_MAX * 21)
+
 /* How long a commit waits for another writer (a person with sqlite3). */
 #define STORE_BUSY_MS 500
 
 /* Records that wait for a commit, at most one a flow. */
 struct pending {
-	struct flow_record *records;
-	uint32_t *heads; /* by hash of (epoch, seq): 1 + index, 0: none */
-	uint32_t *nexts; /* by index: likewise */
-	uint32_t mask;   /* of 'heads' */
-	uint32_t size;   /* records at most */
+	uint8_t *records;   /* 'stride' bytes each; see pending_record() */
+	size_t stride;      /* what the columns look at */
+	size_t record_size; /* of it, what a record has; the rest is 0 */
+	uint32_t *heads;    /* by hash of (epoch, seq): 1 + index, 0: none */
+	uint32_t *nexts;    /* by index: likewise */
+	uint32_t mask;      /* of 'heads' */
+	uint32_t size;      /* records at most */
 	uint32_t count;
 	uint32_t updates; /* among them, of live flows */
 	uint32_t scan;    /* no update waits below this index once full */
@@ -92,7 +97,8 @@ struct store {
 	uint64_t journal_size; /* what the journal may keep */
 
 	sqlite3_stmt *statements[STATEMENT_COUNT];
-	const struct field_row **columns; /* rows of flow_fields kept */
+	struct field_table *fields;       /* of a record */
+	const struct field_row **columns; /* its rows that are kept */
 	struct store_scratch *scratch;    /* one a column */
 	size_t column_count;
 
@@ -110,8 +116,28 @@ struct store {
 	struct store_counters counters;
 };
 
-/* pending.c.  Returns 0 or -ENOMEM; a zeroed one can be finished. */
-int pending_init(struct pending *pending, uint32_t size);
+static inline struct flow_record *pending_record(const struct pending *pending,
+						 uint32_t index)
+{
+	return (struct flow_record *)(void *)(pending->records +
+					      index * pending->stride);
+}
+
+/* Of such records, and with what has columns in any case: a metric that is
+ * turned on later finds its own there. */
+static inline struct flow_options store_columns(const struct flow_options *flow)
+{
+	struct flow_options columns = *flow;
+
+	columns.tcp_metrics = true;
+	columns.sample_flows = 2; /* any sampling: its columns are one group */
+	return columns;
+}
+
+/* pending.c.  'flow' is that of store_options.  Returns 0 or -ENOMEM; a zeroed
+ * one can be finished. */
+int pending_init(struct pending *pending, uint32_t size,
+		 const struct flow_options *flow);
 void pending_fini(struct pending *pending);
 enum pending_outcome pending_put(struct pending *pending,
 				 const struct flow_record *record);

@@ -46,6 +46,31 @@ static void assert_number(uint64_t value)
 	PUT(digits_put_hex64, value, "016" PRIx64, uint64_t);
 }
 
+static void assert_milli(uint64_t value)
+{
+	char buffer[80], should[80];
+
+	memset(buffer, 0x55, sizeof buffer);
+	(void)snprintf(should, sizeof should, "%" PRIu64 ".%03u", value / 1000,
+		       (unsigned)(value % 1000));
+	assert_put(buffer, digits_put_milli(buffer + 1, value), should);
+	assert_true(strlen(should) <= DIGITS_MILLI_MAX);
+}
+
+static void writes_thousandths_as_printf_does(void **state)
+{
+	uint64_t random = 2;
+
+	(void)state;
+	for (uint64_t i = 0; i < 20000; i++)
+		assert_milli(i);
+	for (unsigned i = 0; i < 64; i++) {
+		assert_milli(UINT64_MAX >> i);
+		for (unsigned j = 0; j < 5000; j++)
+			assert_milli(random_next(&random) >> i);
+	}
+}
+
 static void writes_octets_as_printf_does(void **state)
 {
 	(void)state;
@@ -119,6 +144,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(writes_octets_as_printf_does),
 		cmocka_unit_test(writes_numbers_as_printf_does),
+		cmocka_unit_test(writes_thousandths_as_printf_does),
 		cmocka_unit_test(writes_addresses_as_inet_ntop_does),
 	};
 

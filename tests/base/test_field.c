@@ -23,6 +23,12 @@ struct thing {
 	uint8_t word;
 	char text[16];
 	uint32_t present;
+	uint64_t milli;
+	double real;
+	uint8_t count;
+	uint8_t u8s[5];
+	uint32_t u32s[5];
+	uint64_t u64s[5];
 };
 
 static const char *const words[] = {NULL, "one", "a \"two\""};
@@ -52,6 +58,20 @@ static const struct field_row row_word = {.name = "word",
 					  .offset =
 						  offsetof(struct thing, word),
 					  .words = words};
+
+static const struct field_row row_milli = ROW(milli, FIELD_MILLI);
+static const struct field_row row_real = ROW(real, FIELD_F64);
+
+#define LIST(member, kind)                                \
+	{                                                 \
+		.name = #member, .type = (kind),          \
+		.offset = offsetof(struct thing, member), \
+		.aux = offsetof(struct thing, count)      \
+	}
+
+static const struct field_row row_u8s = LIST(u8s, FIELD_U8_LIST);
+static const struct field_row row_u32s = LIST(u32s, FIELD_U32_LIST);
+static const struct field_row row_u64s = LIST(u64s, FIELD_U64_LIST);
 
 typedef size_t field_function(const struct field_row *row, const void *record,
 			      char *buffer, size_t size);
@@ -111,6 +131,65 @@ static void writes_numbers_at_their_limits(void **state)
 	assert_both(&row_flag, &thing, "false", "false");
 	thing.flag = true;
 	assert_both(&row_flag, &thing, "true", "true");
+}
+
+static void writes_thousandths_with_three_digits(void **state)
+{
+	struct thing thing = {0};
+
+	(void)state;
+	assert_both(&row_milli, &thing, "0.000", "0.000");
+	thing.milli = 7;
+	assert_both(&row_milli, &thing, "0.007", "0.007");
+	thing.milli = 1234567;
+	assert_both(&row_milli, &thing, "1234.567", "1234.567");
+	thing.milli = UINT64_MAX;
+	assert_both(&row_milli, &thing, "18446744073709551.615",
+		    "18446744073709551.615");
+}
+
+static void writes_lists_of_what_there_is(void **state)
+{
+	struct thing thing = {.u8s = {0, 255, 7},
+			      .u32s = {UINT32_MAX, 0, 10},
+			      .u64s = {UINT64_MAX, 99999999, 100000000}};
+	struct field_row row = row_u8s;
+
+	(void)state;
+	assert_both(&row_u8s, &thing, "", "[]");
+	thing.count = 1;
+	assert_both(&row_u8s, &thing, "0", "[0]");
+	thing.count = 3;
+	assert_both(&row_u8s, &thing, "0 255 7", "[0,255,7]");
+	assert_both(&row_u32s, &thing, "4294967295 0 10", "[4294967295,0,10]");
+	assert_both(&row_u64s, &thing,
+		    "18446744073709551615 99999999 100000000",
+		    "[18446744073709551615,99999999,100000000]");
+	row.present_mask = 4;
+	row.present = offsetof(struct thing, present);
+	assert_both(&row, &thing, "", "null");
+	assert_true(field_is_list(&row));
+	assert_false(field_is_list(&row_milli));
+}
+
+static void gives_numbers_with_a_point_to_a_database(void **state)
+{
+	struct thing thing = {.milli = 1234567, .real = 0.1, .u64 = 5};
+	struct field_row row = row_milli;
+	double value = 0;
+
+	(void)state;
+	assert_true(field_real(&row_milli, &thing, &value));
+	assert_true(value == 1234.567);
+	assert_true(field_real(&row_real, &thing, &value));
+	assert_true(value == 0.1);
+	assert_false(field_real(&row_u64, &thing, &value));
+	assert_false(field_real(&row_u8s, &thing, &value));
+	thing.real = 1.0 / 0.0;
+	assert_false(field_real(&row_real, &thing, &value));
+	row.present_mask = 1;
+	row.present = offsetof(struct thing, present);
+	assert_false(field_real(&row, &thing, &value));
 }
 
 static void writes_numbers_as_printf_does(void **state)
@@ -294,7 +373,18 @@ static void writes_null_where_the_record_has_no_value(void **state)
 		{&row_word, "one", "\"one\""},
 		{&row_text, "t", "\"t\""},
 	};
-	struct thing thing = {1, 2, 3, 4, -5, 6, true, {7}, {9}, 4, 1, "t", 0};
+	struct thing thing = {.u8 = 1,
+			      .u16 = 2,
+			      .u32 = 3,
+			      .u64 = 4,
+			      .i64 = -5,
+			      .hex = 6,
+			      .flag = true,
+			      .at = {7},
+			      .address = {9},
+			      .version = 4,
+			      .word = 1,
+			      .text = "t"};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -323,6 +413,9 @@ int main(void)
 		cmocka_unit_test(writes_addresses_as_rfc_5952_says),
 		cmocka_unit_test(writes_random_addresses_as_inet_ntop_does),
 		cmocka_unit_test(gives_integers_to_a_database),
+		cmocka_unit_test(gives_numbers_with_a_point_to_a_database),
+		cmocka_unit_test(writes_thousandths_with_three_digits),
+		cmocka_unit_test(writes_lists_of_what_there_is),
 		cmocka_unit_test(writes_null_where_the_record_has_no_value),
 	};
 

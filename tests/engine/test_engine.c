@@ -16,6 +16,8 @@ struct sink {
 	size_t count, updates;
 };
 
+static struct flow_options run_flow;
+
 static void sink_take(void *context, const struct flow_record *record)
 {
 	struct sink *sink = context;
@@ -31,7 +33,9 @@ static void sink_take(void *context, const struct flow_record *record)
 			realloc(sink->records, room * sizeof *sink->records);
 		assert_non_null(sink->records);
 	}
-	sink->records[sink->count++] = *record;
+	memset(&sink->records[sink->count], 0, sizeof *record);
+	memcpy(&sink->records[sink->count++], record,
+	       flow_record_size(&run_flow));
 }
 
 /* By tuple, then in the order of one flow's records. */
@@ -43,8 +47,6 @@ static int by_flow(const void *a, const void *b)
 
 	return order ? order : (left->seq > right->seq) * 2 - 1;
 }
-
-static struct flow_options run_flow;
 
 /* Runs to the end; the records come sorted by tuple. */
 static void run(const char *backend, const char *target, uint16_t workers,

@@ -29,7 +29,9 @@ static void sink_take(void *context, const struct flow_record *record)
 			realloc(sink->records, room * sizeof *sink->records);
 		assert_non_null(sink->records);
 	}
-	sink->records[sink->count] = *record;
+	memset(&sink->records[sink->count], 0, sizeof *record);
+	memcpy(&sink->records[sink->count], record,
+	       flow_record_size(&(struct flow_options){0}));
 	sink->records[sink->count].epoch = 0;
 	sink->records[sink->count++].seq = 0;
 }

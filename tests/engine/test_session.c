@@ -72,6 +72,63 @@ static void ended_count(const flow_record_t *record, void *context)
 	++*(int *)context;
 }
 
+static void statistics_check(const flow_record_t *record, uint64_t packets)
+{
+	const flow_statistics_t *s = record->statistics;
+
+	assert_non_null(s);
+	assert_int_equal(s->length[2].count, packets);
+	assert_int_equal(s->length[2].max, 46);
+	assert_true(s->length[0].mean == 46 || record->packets == 0);
+	assert_int_equal(s->interval_ns[2].count, packets - 1);
+	assert_int_equal(s->first_count, packets < 3 ? packets : 3);
+	assert_int_equal(s->first_length[0], 46);
+	assert_int_equal(s->payload[2].count, 0); /* not asked for */
+}
+
+static void ended_check(const flow_record_t *record, void *context)
+{
+	statistics_check(record, record->packets + record->rev_packets);
+	++*(int *)context;
+}
+
+static void gives_the_statistics_that_were_asked_for(void **state)
+{
+	flow_config_t wrong[] = {{.statistics = "lengths"},
+				 {.statistics = "all", .first_packets = 33}};
+	int ended = 0, count, got;
+	flow_config_t flow = {.statistics = "length,interval,first",
+			      .first_packets = 3,
+			      .active_timeout_s = 2,
+			      .on_end = ended_check,
+			      .context = &ended};
+	capture_session_t *session;
+	flow_record_t **flows;
+	char path[32];
+
+	(void)state;
+	pcap_file(path, PACKETS, FLOWS);
+	session = open_file(path, 2);
+	for (size_t i = 0; i < 2; i++)
+		assert_int_equal(capture_flow_enable(session, &wrong[i]),
+				 CAPTURE_ERANGE);
+	assert_non_null(strstr(capture_error_text(), "1 to 32"));
+	assert_int_equal(capture_flow_enable(session, &flow), 0);
+	assert_int_equal(capture_start(session), 0);
+	while ((got = capture_poll(session, NULL, 1)) != CAPTURE_END)
+		assert_int_equal(got, 0);
+	flows = capture_flow_get_all(session, &count);
+	assert_non_null(flows);
+	for (int i = 0; i < count; i++)
+		statistics_check(flows[i],
+				 flows[i]->packets + flows[i]->rev_packets);
+	assert_true(ended > 0 && ended <= count);
+	capture_flow_release_all(flows, count);
+	assert_int_equal(capture_stop(session), 0);
+	capture_cleanup(session);
+	unlink(path);
+}
+
 static void finds_every_flow_live_or_ended(void **state)
 {
 	flow_tuple_t tuple = {.ip_version = 4,
@@ -248,6 +305,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(lends_packets_that_may_come_back_in_any_order),
+		cmocka_unit_test(gives_the_statistics_that_were_asked_for),
 		cmocka_unit_test(finds_every_flow_live_or_ended),
 		cmocka_unit_test(tells_a_cut_file_once_and_then_the_end),
 		cmocka_unit_test(stops_a_file_that_nobody_polls),

@@ -23,6 +23,60 @@ static void writes_json_of_every_type_one_object_a_line(void **state)
 		  "\"seen\":false}\n");
 }
 
+/* Their letters: what is compared with the fields' own text below is not
+ * known to be right by that. */
+static void writes_thousandths_and_lists(void **state)
+{
+	static const struct field_row rows[] = {
+		{"mean", FIELD_MILLI, .offset = 0},
+		{"bytes", FIELD_U8_LIST, .offset = 8, .aux = 11},
+		{"words", FIELD_U32_LIST, .offset = 12, .aux = 20},
+		{"wide", FIELD_U64_LIST, .offset = 24, .aux = 40},
+		{"none", FIELD_U64_LIST, .offset = 24, .aux = 41},
+		{"null", FIELD_U8_LIST, .offset = 8, .aux = 11,
+		 .present_mask = 1, .present = 44},
+	};
+	static const struct field_table table = {rows, 6};
+	static const struct {
+		uint64_t mean;
+		uint8_t bytes[3], byte_count;
+		uint32_t words[2];
+		uint8_t word_count, pad[3];
+		uint64_t wide[2];
+		uint8_t wide_count, none_count, more[2];
+		uint32_t present;
+	} record = {UINT64_MAX,
+		    {0, 9, 255},
+		    3,
+		    {UINT32_MAX, 10},
+		    2,
+		    {0},
+		    {UINT64_MAX, 100000000},
+		    2,
+		    0,
+		    {0},
+		    0};
+	const enum export_format formats[] = {EXPORT_JSON, EXPORT_CSV};
+	const char *const lines[] = {
+		"{\"mean\":18446744073709551.615,\"bytes\":[0,9,255],"
+		"\"words\":[4294967295,10],\"wide\":[18446744073709551615,"
+		"100000000],\"none\":[],\"null\":null}\n",
+		"mean,bytes,words,wide,none,null\n18446744073709551.615,"
+		"0 9 255,4294967295 10,18446744073709551615 100000000,,\n"};
+
+	(void)state;
+	for (size_t i = 0; i < 2; i++) {
+		struct export_text *text;
+
+		stream = open_memstream(&written, &written_size);
+		assert_int_equal(export_text_open(formats[i], stream, &table,
+						  NULL, 0, &text),
+				 0);
+		assert_int_equal(export_text_write(text, &record), 0);
+		end(text, lines[i]);
+	}
+}
+
 static void writes_csv_with_a_head_and_quotes(void **state)
 {
 	struct export_text *text = begin(EXPORT_CSV, NULL, 0);
@@ -102,6 +156,12 @@ struct wide {
 	char known[32], odd[13], unknown[32];
 	uint8_t address[16];
 	uint8_t version;
+	uint64_t milli, milli_most;
+	double real;
+	uint64_t wide_list[5];
+	uint32_t word_list[40];
+	uint8_t byte_list[255];
+	uint8_t few_count, word_count, byte_count;
 	uint32_t present;
 };
 
@@ -118,6 +178,7 @@ static const char *const many_words[] = {
 	.name = #member "_of_a_name_beyond_32_bytes", .type = (kind), \
 	.offset = offsetof(struct wide, member)
 #define SIZED(member) .size = sizeof(((struct wide *)0)->member)
+#define LIST(count)   .aux = offsetof(struct wide, count)
 #define ABSENT(mask) \
 	.present_mask = (mask), .present = offsetof(struct wide, present)
 
@@ -139,6 +200,14 @@ static const struct field_row wide_rows[] = {
 	{WIDE(odd, FIELD_TEXT), SIZED(odd)},
 	{WIDE(unknown, FIELD_TEXT)},
 	{WIDE(address, FIELD_ADDRESS), .aux = offsetof(struct wide, version)},
+	{WIDE(milli, FIELD_MILLI)},
+	{WIDE(milli_most, FIELD_MILLI)},
+	{WIDE(real, FIELD_F64)},
+	{WIDE(wide_list, FIELD_U64_LIST), LIST(few_count)},
+	{WIDE(word_list, FIELD_U32_LIST), LIST(word_count)},
+	{WIDE(byte_list, FIELD_U8_LIST), LIST(byte_count)},
+	{WIDE(milli, FIELD_MILLI), ABSENT(32)},
+	{WIDE(word_list, FIELD_U32_LIST), LIST(word_count), ABSENT(64)},
 	{WIDE(u8, FIELD_U8), ABSENT(1)},
 	{WIDE(u64, FIELD_U64), ABSENT(2)},
 	{WIDE(known, FIELD_TEXT), SIZED(known), ABSENT(4)},
@@ -189,6 +258,12 @@ static struct wide wide_of(uint64_t *random)
 	wide.u32 >>= random_next(random) % 32;
 	wide.i64 /= (int64_t)(UINT64_C(1) << random_next(random) % 63);
 	wide.first32 >>= random_next(random) % 32;
+	wide.milli >>= random_next(random) % 64;
+	wide.milli_most = UINT64_MAX - random_next(random) % 2;
+	wide.few_count %= sizeof wide.wide_list / 8 + 1;
+	wide.word_count %= sizeof wide.word_list / 4 + 1;
+	for (size_t i = 0; i < wide.word_count; i++)
+		wide.word_list[i] >>= random_next(random) % 32;
 	wide.flag = random_next(random) & 1;
 	wide.word = (uint8_t)(random_next(random) % FEW);
 	wide.many = (uint8_t)(random_next(random) % MANY);
@@ -205,7 +280,7 @@ static struct wide wide_of(uint64_t *random)
 static void reference_csv(FILE *to, const struct field_row *row,
 			  const void *record)
 {
-	char value[256];
+	char value[1200];
 	bool quoted;
 
 	(void)field_text(row, record, value, sizeof value);
@@ -224,7 +299,7 @@ static void reference_csv(FILE *to, const struct field_row *row,
 static void reference_line(FILE *to, enum export_format format,
 			   const void *record)
 {
-	char value[256];
+	char value[1200];
 
 	for (size_t i = 0; i < WIDE_ROWS; i++) {
 		if (format == EXPORT_CSV) {
@@ -392,6 +467,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(writes_json_of_every_type_one_object_a_line),
 		cmocka_unit_test(writes_csv_with_a_head_and_quotes),
+		cmocka_unit_test(writes_thousandths_and_lists),
 		cmocka_unit_test(keeps_json_lines_whole_across_buffers),
 		cmocka_unit_test(keeps_csv_lines_whole_across_buffers),
 		cmocka_unit_test(writes_json_as_its_fields_say),

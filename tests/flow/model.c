@@ -3,7 +3,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "flow/flow_private.h"
 #include "kit.h"
+#include "statistics_model.h"
 
 #define CHAINS      1024
 #define FRAGMENT_NS (30 * NS_PER_S)
@@ -20,6 +22,7 @@ struct model_flow {
 	uint32_t isn[2];
 	int64_t last_ns; /* as record.end, but lives on when dormant */
 	uint8_t tos[2];
+	struct samples samples; /* of the open record */
 	struct flow_record record;
 };
 
@@ -40,8 +43,10 @@ struct model {
 	struct flow_record *records;
 	size_t count;
 	size_t size;
+	char **json; /* by seq */
 	uint64_t seq;
 	int64_t now_ns;
+	bool tell_as_meter;
 };
 
 struct model *model_create(const struct flow_options *options)
@@ -51,6 +56,11 @@ struct model *model_create(const struct flow_options *options)
 	assert_non_null(model);
 	model->options = *options;
 	return model;
+}
+
+void model_tell_as_meter(struct model *model)
+{
+	model->tell_as_meter = true;
 }
 
 static struct model_flow **chain_of(struct model *model,
@@ -80,6 +90,28 @@ static bool tuples_equal(const struct packet_tuple *a,
 	return memcmp(a, b, sizeof *a) == 0;
 }
 
+static void statistics_emit(struct model *model, struct model_flow *flow)
+{
+	uint64_t seq = flow->record.seq;
+	char *text = NULL;
+	size_t size = 0;
+	FILE *to;
+
+	if (!model->options.statistics)
+		return;
+	samples_record(&flow->samples, &model->options, &flow->record);
+	to = open_memstream(&text, &size);
+	assert_non_null(to);
+	samples_json(&flow->samples, &model->options, to);
+	assert_int_equal(fclose(to), 0);
+	model->json[seq] = text;
+}
+
+const char *model_json(const struct model *model, uint64_t seq)
+{
+	return model->json[seq];
+}
+
 static void emit(struct model *model, struct model_flow *flow,
 		 enum flow_end reason)
 {
@@ -89,6 +121,7 @@ static void emit(struct model *model, struct model_flow *flow,
 	flow->record.end_reason = (uint8_t)reason;
 	flow->record.tos = flow->tos[0];
 	flow->record.flow_id = flow_id_of(&flow->record.tuple);
+	statistics_emit(model, flow);
 	if (model->count == model->size) {
 		model->size = model->size ? model->size * 2 : 64;
 		model->records = realloc(model->records,
@@ -166,6 +199,12 @@ static bool settle(struct model *model, struct model_flow *flow)
 	return true;
 }
 
+static void flow_free(struct model_flow *flow)
+{
+	free(flow->samples.all);
+	free(flow);
+}
+
 static void drop(struct model *model, struct model_flow *flow)
 {
 	struct model_flow **link = chain_of(model, &flow->record.tuple);
@@ -173,7 +212,7 @@ static void drop(struct model *model, struct model_flow *flow)
 	while (*link != flow)
 		link = &(*link)->next;
 	*link = flow->next;
-	free(flow);
+	flow_free(flow);
 }
 
 /* The packet's direction in the flow: 0, 1; -1: another flow. */
@@ -214,6 +253,7 @@ static void turn(struct model_flow *flow)
 	EXCHANGE(flow->isn_known);
 	EXCHANGE(flow->tos);
 #undef EXCHANGE
+	samples_turn(&flow->samples);
 }
 
 static void isn_learn(struct model_flow *flow, int side, uint32_t isn)
@@ -278,6 +318,13 @@ static void open_record(struct model *model, struct model_flow *flow,
 		.duplicate = r->duplicate,
 	};
 
+	if (model->seq % 1024 == 1) {
+		model->json = realloc(model->json,
+				      (model->seq + 1024) * sizeof(char *));
+		assert_non_null(model->json);
+	}
+	model->json[fresh.seq] = NULL;
+	flow->samples.count = 0;
 	*r = fresh;
 	memset(flow->tos, 0, sizeof flow->tos);
 	flow->last_ns = packet->at.ns;
@@ -350,6 +397,11 @@ static struct model_flow *begin_told(struct model *model,
 {
 	const struct packet_tuple *t = &packet->tuple;
 
+	if (model->tell_as_meter) {
+		struct initiator initiator = initiator_tell(packet);
+
+		return begin(model, packet, initiator.receiver, initiator.how);
+	}
 	if (packet->tcp_flags & SYN)
 		return begin(model, packet, packet->tcp_flags & ACK,
 			     FLOW_INITIATOR_SYN);
@@ -402,6 +454,7 @@ static void count(struct model_flow *flow, const struct packet *packet)
 	if (packet->ttl > r->ttl_max[side])
 		r->ttl_max[side] = packet->ttl;
 	flow->saw[side] = true;
+	samples_add(&flow->samples, packet, side);
 	r->packets[side] += packet->packets;
 	r->bytes[side] += packet->ip_bytes;
 	r->frame_bytes[side] += packet->frame_bytes;
@@ -509,12 +562,12 @@ static void fragment(struct model *model, const struct packet *packet)
 	known.flags |= d->first.flags & PACKET_ICMP_ONE_WAY;
 	struct model_flow *flow = enter(model, &known);
 
-	count(flow, &known);
 	for (size_t i = 0; first && i < d->waiting_count; i++) {
 		memcpy(d->waiting[i].tuple.port, known.tuple.port,
 		       sizeof known.tuple.port);
 		count(flow, &d->waiting[i]);
 	}
+	count(flow, &known);
 	if (first)
 		d->waiting_count = 0;
 }
@@ -550,7 +603,7 @@ size_t model_flush(struct model *model, struct flow_record **ret_records)
 					     ? FLOW_END_DETECTED
 					     : FLOW_END_FORCED);
 			model->chains[i] = flow->next;
-			free(flow);
+			flow_free(flow);
 		}
 	}
 	if (model->count)
@@ -562,6 +615,9 @@ size_t model_flush(struct model *model, struct flow_record **ret_records)
 
 void model_destroy(struct model *model)
 {
+	for (uint64_t i = 0; i < model->seq; i++)
+		free(model->json[i]);
+	free(model->json);
 	free(model->records);
 	free(model);
 }

@@ -1,4 +1,5 @@
 /* The meter against a second one, over traffic drawn at random. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -85,6 +86,20 @@ static void ports_draw(struct traffic *t, unsigned tuple, struct given *given)
 	}
 }
 
+/* A super-frame of 2 to 9 segments, the last of them shorter or not. */
+static void super_draw(struct traffic *t, struct packet *packet)
+{
+	uint32_t last = 1 + (uint32_t)draw(t, 8), headers = 40;
+
+	packet->segment_bytes = (uint16_t)(1 + draw(t, 1460));
+	packet->packets = last + 1;
+	packet->payload_bytes = last * packet->segment_bytes + 1 +
+				(uint32_t)draw(t, packet->segment_bytes);
+	packet->ip_bytes = packet->payload_bytes + headers * packet->packets;
+	packet->frame_bytes = packet->ip_bytes + 14 * packet->packets;
+	packet->flags |= PACKET_SUPER;
+}
+
 static struct packet traffic_draw(struct traffic *t)
 {
 	unsigned tuple = 1 + (unsigned)draw(t, t->tuples);
@@ -118,6 +133,8 @@ static struct packet traffic_draw(struct traffic *t)
 	packet.ttl = (uint8_t)draw(t, 256);
 	packet.tos = (uint8_t)draw(t, 256);
 	packet.tcp.acknowledgment = (uint32_t)draw(t, 3);
+	if (!(given.flags & PACKET_FRAGMENT) && draw(t, 30) == 0)
+		super_draw(t, &packet);
 	return packet;
 }
 
@@ -204,6 +221,29 @@ static void kept_compare(struct kept *a, struct kept *b)
 		records_compare(&a->records[i], &b->records[i]);
 }
 
+/* The meter's text of the statistics is the model's, byte for byte. */
+static void texts_compare(const struct flow_record *record,
+			  const struct flow_options *options,
+			  const char *expected)
+{
+	struct field_table *fields = flow_fields_choose(options);
+	char line[8192] = "", value[1024];
+	size_t used = 0;
+
+	assert_non_null(fields);
+	for (size_t i = flow_fields_plain.count; i < fields->count; i++) {
+		const struct field_row *row = &fields->rows[i];
+
+		assert_true(field_json(row, record, value, sizeof value) <
+			    sizeof value);
+		used += (size_t)snprintf(line + used, sizeof line - used,
+					 ",\"%s\":%s", row->name, value);
+		assert_true(used < sizeof line);
+	}
+	assert_string_equal(line, expected);
+	free(fields);
+}
+
 static void compare_with_model(const struct flow_options *options,
 			       struct traffic *t)
 {
@@ -225,6 +265,9 @@ static void compare_with_model(const struct flow_options *options,
 		memset(expected[i].outer_address, 0, 32);
 		memset(kept.records[i].outer_address, 0, 32);
 		records_compare(&kept.records[i], &expected[i]);
+		if (options->statistics)
+			texts_compare(&kept.records[i], options,
+				      model_json(model, expected[i].seq));
 	}
 	kept_check_ledger(&kept, PACKETS);
 	assert_int_equal(flow_table_live(kept.table), 0);
@@ -243,22 +286,42 @@ static void gives_the_records_of_the_plain_meter(void **state)
 		bool jumps;
 		const struct phases *phases;
 		bool grows; /* from the smallest table */
+		uint32_t statistics;
+		uint32_t first;
 	} cases[] = {
-		{30, 60, 300, false, false, NULL, false},
-		{30, 10, 300, false, false, NULL, false},
-		{30, 60, 3000, true, false, NULL, false},
-		{3600, 86400, 300, true, true, NULL, false},
-		{30, 1, 50, true, true, NULL, false},
-		{300, 1800, 3500, false, true, NULL, false},
-		{60, 45, 1000, true, false, NULL, false},
+		{30, 60, 300, false, false, NULL, false, 0, 0},
+		{30, 10, 300, false, false, NULL, false, FLOW_STATISTICS_ALL,
+		 0},
+		{30, 60, 3000, true, false, NULL, false, 0, 0},
+		{3600, 86400, 300, true, true, NULL, false, FLOW_STATISTICS_ALL,
+		 32},
+		{30, 1, 50, true, true, NULL, false, FLOW_STATISTICS_ALL, 1},
+		{300, 1800, 3500, false, true, NULL, false, FLOW_STATISTICS_ALL,
+		 5},
+		{60, 45, 1000, true, false, NULL, false, 0, 0},
+		{60, 45, 40, true, true, NULL, false, FLOW_STATISTICS_LENGTH,
+		 0},
+		{60, 45, 40, true, true, NULL, false, FLOW_STATISTICS_PAYLOAD,
+		 0},
+		{60, 45, 40, true, true, NULL, false, FLOW_STATISTICS_INTERVAL,
+		 0},
+		{60, 45, 40, true, true, NULL, false, FLOW_STATISTICS_FIRST, 0},
+		{60, 45, 40, true, true, NULL, false, FLOW_STATISTICS_HISTOGRAM,
+		 0},
+		{3600, 86400, 3, true, true, NULL, false,
+		 FLOW_STATISTICS_LENGTH | FLOW_STATISTICS_INTERVAL, 0},
 		/* presets count */
-		{300, 1800, 3500, false, false, NULL, false},
-		{30, 60, 300, false, true, &phases_short, false},
-		{300, 1800, 3000, true, false, &phases_short, false},
-		{30, 60, 300, true, true, &phases_long, false},
-		{60, 10, 1000, false, false, &phases_long, false},
-		{3600, 86400, 6000, true, false, NULL, true},
-		{300, 20, 12000, true, true, NULL, true},
+		{300, 1800, 3500, false, false, NULL, false, 0, 0},
+		{30, 60, 300, false, true, &phases_short, false, 0, 0},
+		{300, 1800, 3000, true, false, &phases_short, false,
+		 FLOW_STATISTICS_ALL, 0},
+		{30, 60, 300, true, true, &phases_long, false,
+		 FLOW_STATISTICS_ALL, 0},
+		{60, 10, 1000, false, false, &phases_long, false, 0, 0},
+		{3600, 86400, 6000, true, false, NULL, true, 0, 0},
+		{300, 20, 12000, true, true, NULL, true, 0, 0},
+		{3600, 86400, 6000, true, true, NULL, true, FLOW_STATISTICS_ALL,
+		 3},
 	};
 
 	(void)state;
@@ -278,6 +341,8 @@ static void gives_the_records_of_the_plain_meter(void **state)
 		options.mark_duplicates = cases[i].mark;
 		if (cases[i].phases)
 			phases_give(cases[i].phases, &options);
+		options.statistics = cases[i].statistics;
+		options.first_count = cases[i].first;
 		compare_with_model(&options, &t);
 	}
 }
@@ -289,11 +354,12 @@ static void gives_the_same_records_when_it_grows(void **state)
 		unsigned tuples;
 		bool mark;
 		bool tcp;
+		uint32_t statistics;
 	} cases[] = {
-		{3000, false, false},
-		{20000, true, false},
-		{60000, true, true},
-		{60000, false, true},
+		{3000, false, false, 0},
+		{20000, true, false, FLOW_STATISTICS_ALL},
+		{60000, true, true, 0},
+		{60000, false, true, FLOW_STATISTICS_LENGTH},
 	};
 
 	(void)state;
@@ -308,6 +374,8 @@ static void gives_the_same_records_when_it_grows(void **state)
 		options.idle_ns = 300 * S;
 		options.mark_duplicates = cases[i].mark;
 		options.tcp_metrics = cases[i].tcp;
+		options.statistics = cases[i].statistics;
+		options.first_count = 2;
 		options.flow_count = 1 << 17;
 		kept_open(&large, &options);
 		options.flow_count = FLOW_COUNT_MIN;
@@ -342,6 +410,7 @@ static void run_batched(const struct packet *packets, size_t batch,
 	options.phase_idle_ns[FLOW_PHASE_UDP] = 11 * S;
 	options.mark_duplicates = true;
 	options.portable = portable;
+	options.statistics = FLOW_STATISTICS_ALL;
 	kept_open(ret_kept, &options);
 	kept_meter(ret_kept, packets, PACKETS, batch);
 	flow_table_flush(ret_kept->table, FLOW_END_FORCED);
@@ -388,13 +457,14 @@ static void ends_flows_alike_whenever_they_are_swept(void **state)
 	kept_open(&keen, &options);
 	kept_meter(&lazy, packets, PACKETS, 256);
 	for (size_t i = 0; i < PACKETS; i++) {
-		int64_t ahead_ns = packets[i].at.ns - keen.table->now_ns;
+		for (unsigned j = 0; i > 0 && j < i % 4; j++) {
+			int64_t now_ns = keen.table->now_ns;
+			int64_t ahead_ns = packets[i].at.ns - now_ns;
 
-		for (unsigned j = 0; i > 0 && ahead_ns > 0 && j < i % 4; j++) {
-			struct wall now = {keen.table->now_ns +
-					   (int64_t)draw(&t, ahead_ns / 2 + 1)};
-
-			flow_table_advance(keen.table, now);
+			if (ahead_ns <= 0)
+				break;
+			now_ns += (int64_t)draw(&t, ahead_ns / 2 + 1);
+			flow_table_advance(keen.table, (struct wall){now_ns});
 		}
 		flow_table_meter(keen.table, &packets[i], 1);
 	}

@@ -208,16 +208,31 @@ static void gives_the_community_ids_of_the_baseline(void **state)
 	}
 }
 
-static size_t field_size(enum field_type type)
+static size_t field_size(const struct field_row *row)
 {
-	static const size_t sizes[] = {
-		[FIELD_U8] = 1,   [FIELD_U16] = 2,   [FIELD_U32] = 4,
-		[FIELD_U64] = 8,  [FIELD_I64] = 8,   [FIELD_HEX64] = 8,
-		[FIELD_BOOL] = 1, [FIELD_TIME] = 8,  [FIELD_ADDRESS] = 16,
-		[FIELD_WORD] = 1, [FIELD_TEXT] = 32, [FIELD_F64] = 8,
+	size_t list = row->unit && strcmp(row->unit, "packets") == 0
+			      ? FLOW_BINS
+			      : FLOW_FIRST_MAX;
+	const size_t sizes[] = {
+		[FIELD_U8] = 1,
+		[FIELD_U16] = 2,
+		[FIELD_U32] = 4,
+		[FIELD_U64] = 8,
+		[FIELD_I64] = 8,
+		[FIELD_F64] = 8,
+		[FIELD_HEX64] = 8,
+		[FIELD_BOOL] = 1,
+		[FIELD_TIME] = 8,
+		[FIELD_ADDRESS] = 16,
+		[FIELD_WORD] = 1,
+		[FIELD_TEXT] = 32,
+		[FIELD_MILLI] = 8,
+		[FIELD_U8_LIST] = list,
+		[FIELD_U32_LIST] = list * 4,
+		[FIELD_U64_LIST] = list * 8,
 	};
 
-	return sizes[type];
+	return sizes[row->type];
 }
 
 /* Every byte of a record but its padding is in exactly one row (an IP version
@@ -240,21 +255,25 @@ static void has_a_row_for_every_field(void **state)
 			assert_non_null(row->words);
 		if (row->type == FIELD_ADDRESS)
 			covered[row->aux] = 1;
-		for (size_t j = 0; j < field_size(row->type); j++)
+		if (field_is_list(row))
+			covered[row->aux] = 1;
+		for (size_t j = 0; j < field_size(row); j++)
 			covered[row->offset + j]++;
 	}
 	for (size_t i = 0; i < sizeof covered; i++) {
 		assert_true(covered[i] <= 1);
 		open += !covered[i];
 	}
-	assert_int_equal(open,
-			 sizeof((struct packet_tuple *)0)->interface +
-				 sizeof((struct flow_record *)0)->pad +
-				 sizeof((struct flow_sampling *)0)->present +
-				 sizeof((struct flow_sampling *)0)->pad +
-				 sizeof((struct flow_record *)0)->tcp_present +
-				 sizeof((struct flow_record *)0)->tcp_pad +
-				 2 * sizeof((struct flow_tcp *)0)->pad);
+	assert_int_equal(
+		open,
+		sizeof((struct packet_tuple *)0)->interface +
+			sizeof((struct flow_record *)0)->pad +
+			sizeof((struct flow_sampling *)0)->present +
+			sizeof((struct flow_sampling *)0)->pad +
+			sizeof((struct flow_record *)0)->tcp_present +
+			sizeof((struct flow_record *)0)->statistics_present +
+			sizeof((struct flow_record *)0)->statistics_pad +
+			2 * sizeof((struct flow_tcp *)0)->pad);
 }
 
 static void shows_the_fields_users_know_first_and_in_order(void **state)
@@ -275,7 +294,82 @@ static void shows_the_fields_users_know_first_and_in_order(void **state)
 		assert_string_equal(flow_fields.rows[i].name, names[i]);
 }
 
-static void has_the_fields_of_options_last_and_null(void **state)
+#define SAMPLING_ROWS   8
+#define TCP_ROWS        28
+#define STATISTICS_ROWS 45
+
+/* Rows of what the options choose: as many beyond the plain ones, the first
+ * of them by name, in the order of all, and within the record's size. */
+static void assert_chosen(const struct flow_options *options, const char *first,
+			  size_t count)
+{
+	struct field_table *table = flow_fields_choose(options);
+	size_t size = flow_record_size(options), at = 0;
+	size_t plain = flow_fields_plain.count;
+
+	assert_non_null(table);
+	assert_int_equal(size % 8, 0);
+	assert_int_equal(table->count, plain + count);
+	assert_memory_equal(table->rows, flow_fields.rows,
+			    plain * sizeof *table->rows);
+	if (first)
+		assert_string_equal(table->rows[plain].name, first);
+	for (size_t i = 0; i < table->count; i++) {
+		const struct field_row *row = &table->rows[i];
+
+		while (strcmp(flow_fields.rows[at].name, row->name) != 0)
+			assert_true(++at < flow_fields.count);
+		assert_true(row->offset + field_size(row) <= size);
+		assert_true(row->present + sizeof(uint32_t) <= size);
+		if (field_is_list(row))
+			assert_true(row->aux < size);
+	}
+	free(table);
+}
+
+#define WITH_TCP .tcp_metrics = true
+#define FLOWS    .sample_flows = 2
+#define SAMPLED  .sampled = {.mode = SAMPLE_COUNT, .population = 10}
+#define NAMED(n) .statistics = FLOW_STATISTICS_##n
+
+static void chooses_the_fields_that_a_table_fills(void **state)
+{
+	static const struct {
+		struct flow_options options;
+		const char *first;
+		size_t count;
+	} cases[] = {
+		{{0}, NULL, 0},
+		{{.sample_flows = 1}, NULL, 0},
+		{{WITH_TCP}, "tcp_handshake_server_ns", TCP_ROWS},
+		{{FLOWS}, "sampling_mode", SAMPLING_ROWS},
+		{{SAMPLED}, "sampling_mode", SAMPLING_ROWS},
+		{{WITH_TCP, FLOWS}, "sampling_mode", SAMPLING_ROWS + TCP_ROWS},
+		{{NAMED(LENGTH)}, "length_min", 12},
+		{{NAMED(PAYLOAD)}, "payload_min", 12},
+		{{NAMED(INTERVAL)}, "interval_min_ns", 12},
+		{{WITH_TCP, NAMED(FIRST)},
+		 "tcp_handshake_server_ns",
+		 TCP_ROWS + 4},
+		{{NAMED(HISTOGRAM)}, "length_histogram", 5},
+		{{SAMPLED, NAMED(ALL)},
+		 "sampling_mode",
+		 SAMPLING_ROWS + STATISTICS_ROWS},
+		{{WITH_TCP, SAMPLED, NAMED(ALL)},
+		 "sampling_mode",
+		 SAMPLING_ROWS + TCP_ROWS + STATISTICS_ROWS},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+		assert_chosen(&cases[i].options, cases[i].first,
+			      cases[i].count);
+	assert_int_equal(flow_fields.count, flow_fields_plain.count +
+						    SAMPLING_ROWS + TCP_ROWS +
+						    STATISTICS_ROWS);
+}
+
+static void has_optional_fields_last_and_null(void **state)
 {
 	static const struct flow_record record;
 	size_t plain = flow_fields_plain.count;
@@ -285,35 +379,16 @@ static void has_the_fields_of_options_last_and_null(void **state)
 	assert_string_equal(flow_fields.rows[plain - 1].name, "seq");
 	for (size_t i = 0; i < flow_fields.count; i++) {
 		const struct field_row *row = &flow_fields.rows[i];
-		const char *name = row->name + (row->reverse ? 4 : 0);
-
 		assert_int_equal(row->present_mask != 0, i >= plain);
 		if (i < plain)
 			continue;
-		assert_true(strncmp(name, "tcp_", 4) == 0 ||
-			    strstr(name, "sampling_"));
+		assert_int_equal(strstr(row->name, "sampling_") != NULL,
+				 i < plain + SAMPLING_ROWS);
+		assert_int_equal(strstr(row->name, "tcp_") != NULL,
+				 i >= plain + SAMPLING_ROWS &&
+					 i < plain + SAMPLING_ROWS + TCP_ROWS);
 		assert_false(field_present(row, &record));
 	}
-}
-
-static void chooses_the_fields_of_the_options_in_use(void **state)
-{
-	struct field_row *rows = calloc(flow_fields.count, sizeof *rows);
-	size_t plain = flow_fields_plain.count, tcp, sampling;
-
-	(void)state;
-	assert_non_null(rows);
-	assert_int_equal(flow_fields_choose(0, rows), plain);
-	assert_memory_equal(rows, flow_fields.rows, plain * sizeof *rows);
-	tcp = flow_fields_choose(FLOW_FIELDS_TCP, rows);
-	assert_string_equal(rows[plain].name, "tcp_handshake_server_ns");
-	sampling = flow_fields_choose(FLOW_FIELDS_SAMPLING, rows);
-	assert_string_equal(rows[plain].name, "sampling_mode");
-	assert_string_equal(rows[sampling - 1].name,
-			    "flow_sampling_population");
-	assert_int_equal(tcp + sampling - plain, flow_fields.count);
-	assert_int_equal(flow_fields_choose(~0u, rows), flow_fields.count);
-	free(rows);
 }
 
 static void finishes_a_record_for_its_reader(void **state)
@@ -343,8 +418,8 @@ int main(void)
 		cmocka_unit_test(has_a_row_for_every_field),
 		cmocka_unit_test(
 			shows_the_fields_users_know_first_and_in_order),
-		cmocka_unit_test(has_the_fields_of_options_last_and_null),
-		cmocka_unit_test(chooses_the_fields_of_the_options_in_use),
+		cmocka_unit_test(has_optional_fields_last_and_null),
+		cmocka_unit_test(chooses_the_fields_that_a_table_fills),
 		cmocka_unit_test(finishes_a_record_for_its_reader),
 	};
 

@@ -94,6 +94,7 @@ static void counts_the_segments_of_super_frames(void **state)
 				 14 + total +
 					 (n - 1) * (14 + cases[i].headers));
 		assert_true(p.flags & PACKET_SUPER);
+		assert_int_equal(p.segment_bytes, cases[i].gso_size);
 	}
 }
 
@@ -115,6 +116,7 @@ static void counts_datagrams_of_udp_segmentation(void **state)
 	bytes[39] = (8 + 5000) & 0xff;
 	assert_int_equal(packet_decode(&input, &p), VERDICT_OK);
 	assert_int_equal(p.packets, 5);
+	assert_int_equal(p.segment_bytes, 1200);
 	assert_int_equal(p.payload_bytes, 5000);
 	assert_int_equal(p.ip_bytes, 5000 + 5 * 28);
 	assert_int_equal(p.frame_bytes, 5000 + 5 * (14 + 28));

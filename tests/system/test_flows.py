@@ -147,11 +147,34 @@ def refuses_usage_errors_in_one_line_with_status_2():
     cases = [["flows"], ["flows", "/nowhere/x.pcap"], ["flows", "-i", "nowhere0"], ["flows", "--nonsense", "x"],
              ["flows", "--idle-timeout", "1", "x"], ["flows", "-f", "xml", "x"], ["nonsense"],
              ["flows", "--backend", "nul", "x"], ["flows", ""], ["flows", "-i", "lo,lo"],
-             ["flows", "-i", "lo,any"], ["run", "-i", "any,lo"], ["flows", "--filter", "udp\nand and", "x"]]
+             ["flows", "-i", "lo,any"], ["run", "-i", "any,lo"], ["flows", "--filter", "udp\nand and", "x"],
+             ["flows", "--statistics", "length,mean", "x"], ["flows", "--statistics", "", "x"],
+             ["run", "--statistics", "lengths"], ["flows", "--first-packets", "33", "x"]]
     for case in cases:
         done = sonde(*case, check_rc=2)
         equal(done.stdout, "", f"{case}: output")
         equal(len(done.stderr.splitlines()), 1, f"{case}: lines of the error: {done.stderr}")
+    equal(sonde("flows", "--statistics", "mean", "x", check_rc=2).stderr,
+          "sonde: statistics: 'mean' is none of: length, payload, interval, first, histogram, all, none\n", "the list")
+
+
+def adds_the_statistics_that_are_named_and_no_others():
+    with folder() as scratch:
+        path = written(scratch, pcap(exchange()))
+        (plain,), (chosen,) = flows(path), flows("--statistics", "length,first", "--first-packets=3", path)
+        equal({key: chosen[key] for key in plain}, plain, "the fields that are always there")
+        equal(len(chosen) - len(plain), 12 + 4, "fields more")
+        equal([chosen[key] for key in ("length_min", "length_max", "length_mean", "rev_length_mean")],
+              [40, 140, 60.0, 373.333], "lengths")
+        equal([chosen[key] for key in ("first_directions", "first_lengths", "first_intervals_ns")],
+              [[0, 1, 0], [40, 40, 40], [0, 10**7, 10**7]], "first packets")
+        everything = flows("--statistics", "all", "--workers", "2", path)
+        equal(len(everything[0]) - len(plain), 45, "fields of all")
+        (row,) = csv.DictReader(sonde("flows", "-f", "csv", "--statistics", "all", path).stdout.splitlines())
+        equal(row["first_lengths"], "40 40 40 140 1040 40 40 40", "a list in CSV")
+        equal(row["length_mean"], "60.000", "a mean in CSV")
+        equal(sum(map(int, row["both_interval_histogram"].split())), 7, "gaps")
+        check("-" in sonde("flows", "--statistics", "all", path).stdout, "a table")
 
 
 def ends_quietly_when_its_reader_does():
@@ -227,6 +250,7 @@ main(prints_one_json_object_a_flow_with_every_key, tells_the_initiator_when_the_
      keeps_every_fragment_in_its_flow_also_out_of_order, reads_gzip_and_standard_input_alike,
      meters_the_same_with_one_and_two_workers, filters_with_a_pcap_expression,
      names_file_offset_and_fault_and_keeps_what_was_readable, refuses_usage_errors_in_one_line_with_status_2,
+     adds_the_statistics_that_are_named_and_no_others,
      ends_quietly_when_its_reader_does, meters_files_in_any_order_like_each_alone,
      tells_files_apart_whose_names_begin_alike, ends_flows_for_the_same_reason_with_any_number_of_workers,
      says_what_could_not_be_written_and_touches_no_other_file, says_that_the_table_was_too_small)
