@@ -100,6 +100,12 @@ static int entries_set(struct config_reader *reader, const char *key,
 	struct fault fault;
 	int rc = out ? 0 : -ENOMEM;
 
+	at = blank_skip(at);
+	/* A list that has no entry by default may be said to have none. */
+	if (list && !row->preset_text && (!*at || *at == '#')) {
+		free(out);
+		return rc;
+	}
 	while (rc == 0) {
 		at = blank_skip(at);
 		at = *at == '"' ? quoted_take(at, out)
