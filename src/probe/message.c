@@ -252,7 +252,7 @@ static void base_answer(const struct message_in *request,
 /* The request's TLVs, answered; if they do not prove themselves they are not
  * read at all (RFC 8972 section 4.8). */
 static void tlvs_reflect(const struct message_in *request,
-			 const struct message_reflection *reflection,
+			 struct message_reflection *reflection,
 			 struct message_key *key, uint8_t *bytes)
 {
 	size_t base = layout_of(key != NULL)->size;
@@ -272,12 +272,13 @@ static void tlvs_reflect(const struct message_in *request,
 }
 
 size_t message_reply_write(const struct message_in *request,
-			   const struct message_reflection *reflection,
+			   struct message_reflection *reflection,
 			   struct message_key *key, uint8_t *ret_bytes)
 {
 	const struct layout *layout = layout_of(key != NULL);
 	uint8_t base[MESSAGE_SIZE_KEYED];
 
+	reflection->told_count = 0;
 	base_answer(request, reflection, layout, base);
 	if (key)
 		key_hmac(key, base, layout->hmac, NULL, 0, base + layout->hmac);

@@ -6,7 +6,9 @@
  *      5  count of answers that follow; the sender writes 0
  *      6  0
  *      8  the set of points that the sender wants
- *     16  answers: the sender's sequence number (4), the reflector's (4), the
+ *     16  the highest sequence number that came (4), 0 (4), and of the 64 up
+ *         to it those that came, came again, came late (8 each)
+ *     48  answers: the sender's sequence number (4), the reflector's (4), the
  *         set of points stamped (8), the time of the first of them in ns
  *         since 1970 (8), and of each further one its distance from the
  *         first, signed (4)
@@ -15,7 +17,7 @@
 #include "probe/probe_private.h"
 
 #define POINTS_VERSION   1
-#define POINTS_HEAD_SIZE 16
+#define POINTS_HEAD_SIZE TLV_POINTS_SIZE_MIN
 #define ANSWER_HEAD_SIZE 24
 
 size_t tlv_points_size(size_t count, size_t points)
@@ -79,12 +81,17 @@ static size_t answer_write(const struct message_points *points,
 }
 
 void points_answer(uint8_t *value, size_t size,
-		   const struct message_reflection *reflection)
+		   struct message_reflection *reflection)
 {
 	point_set wanted = load_be64(value + 8);
 	size_t at = POINTS_HEAD_SIZE;
 	uint8_t count = 0;
 
+	store_be32(value + 16, reflection->seen.highest);
+	store_be32(value + 20, 0);
+	store_be64(value + 24, reflection->seen.seen);
+	store_be64(value + 32, reflection->seen.again);
+	store_be64(value + 40, reflection->seen.late);
 	memset(value + at, 0, size - at);
 	for (size_t i = 0; i < reflection->earlier_count && i < 255; i++) {
 		size_t part = answer_write(&reflection->earlier[i], wanted,
@@ -97,6 +104,7 @@ void points_answer(uint8_t *value, size_t size,
 	}
 	value[4] = POINTS_VERSION;
 	value[5] = count;
+	reflection->told_count = count;
 }
 
 #define POINTS_ALL (UINT64_MAX >> (64 - LEG_COUNT * POINT_COUNT))
@@ -135,6 +143,12 @@ void points_read(const uint8_t *value, size_t size, struct message_reply *reply)
 
 	if (load_be32(value) != TLV_POINTS_MAGIC || value[4] != POINTS_VERSION)
 		return;
+	reply->seen = (struct message_seen){
+		load_be32(value + 16),
+		load_be64(value + 24),
+		load_be64(value + 32),
+		load_be64(value + 40),
+	};
 	while (count-- > 0 && reply->points_count < MESSAGE_POINTS_MAX &&
 	       answer_read(&c, &reply->points[reply->points_count]))
 		reply->points_count++;

@@ -282,6 +282,15 @@ size_t message_end(struct message *message,
 		   const struct message_request *request,
 		   struct message_key *key);
 
+/* Which requests of the last 64 came to the reflector: bit k is 'highest' - k.
+ * With it a sender knows where each packet was lost, doubled or overtaken. */
+struct message_seen {
+	uint32_t highest; /* sequence number; valid if 'seen' is not 0 */
+	uint64_t seen;
+	uint64_t again; /* came more than once */
+	uint64_t late;  /* came after a higher one */
+};
+
 /* What the reflector's host knows of a request and its answer. */
 struct message_reflection {
 	uint32_t seq; /* of the answer: the sender's, or its own count */
@@ -296,9 +305,12 @@ struct message_reflection {
 	enum sync_source sync;
 	enum stamp_method method; /* of 'received'; 'sent' is software */
 	uint32_t received_count, sent_count; /* of this session */
-	/* Earlier answers, the newest first, whose way out is now known. */
+	struct message_seen seen;
+	/* Earlier answers whose way out is now known, the most urgent first;
+	 * message_reply_write() sets how many of them it told. */
 	const struct message_points *earlier;
 	size_t earlier_count;
+	size_t told_count;
 };
 
 /* The reflector's stamps of one answer: leg forward from RECEIVED_HW on, leg
@@ -331,7 +343,7 @@ enum message_verdict message_request_read(const uint8_t *bytes, size_t size,
  * ones with U, from a malformed one on (M) as they came, all with I if their
  * HMAC is wrong.  Returns the size. */
 size_t message_reply_write(const struct message_in *request,
-			   const struct message_reflection *reflection,
+			   struct message_reflection *reflection,
 			   struct message_key *key, uint8_t *ret_bytes);
 
 #define MESSAGE_POINTS_MAX 8
@@ -366,6 +378,7 @@ struct message_reply {
 	uint8_t address[2][16]; /* request's source and destination there */
 	uint16_t port[2];
 	uint8_t access_id, access_code;
+	struct message_seen seen;
 	struct message_points points[MESSAGE_POINTS_MAX];
 	size_t points_count;
 };

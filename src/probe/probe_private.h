@@ -72,7 +72,7 @@ bool tlvs_proven(struct message_key *key, const uint8_t *bytes, size_t size,
 
 /* tlv_answer.c: fills the answer's TLVs, a copy of the request's. */
 void tlvs_answer(uint8_t *bytes, size_t size, size_t base,
-		 const struct message_reflection *reflection);
+		 struct message_reflection *reflection);
 /* Sets the flag in every TLV from 'at' on. */
 void tlvs_flag(uint8_t *bytes, size_t size, size_t at, uint8_t flag);
 
@@ -81,8 +81,10 @@ void tlvs_read(const uint8_t *bytes, size_t size, size_t base,
 	       struct message_reply *reply);
 
 /* points_tlv.c */
+#define TLV_POINTS_SIZE_MIN 48
+
 void points_answer(uint8_t *value, size_t size,
-		   const struct message_reflection *reflection);
+		   struct message_reflection *reflection);
 void points_read(const uint8_t *value, size_t size,
 		 struct message_reply *reply);
 

@@ -2,7 +2,7 @@
 #include "probe/probe_private.h"
 
 static void class_answer(uint8_t *value, size_t size,
-			 const struct message_reflection *reflection)
+			 struct message_reflection *reflection)
 {
 	uint8_t dscp = reflection->dscp & 0x3f;
 
@@ -13,7 +13,7 @@ static void class_answer(uint8_t *value, size_t size,
 }
 
 static void time_answer(uint8_t *value, size_t size,
-			const struct message_reflection *reflection)
+			struct message_reflection *reflection)
 {
 	(void)size;
 	value[0] = (uint8_t)reflection->sync;
@@ -23,7 +23,7 @@ static void time_answer(uint8_t *value, size_t size,
 }
 
 static void direct_answer(uint8_t *value, size_t size,
-			  const struct message_reflection *reflection)
+			  struct message_reflection *reflection)
 {
 	(void)size;
 	store_be32(value + 4, reflection->received_count);
@@ -32,7 +32,7 @@ static void direct_answer(uint8_t *value, size_t size,
 
 /* The way out of the newest answer whose stamp is known by now. */
 static void follow_up_answer(uint8_t *value, size_t size,
-			     const struct message_reflection *reflection)
+			     struct message_reflection *reflection)
 {
 	bool ptp = (reflection->error_estimate & ERROR_PTP) != 0;
 
@@ -54,7 +54,7 @@ static void follow_up_answer(uint8_t *value, size_t size,
 }
 
 static void nothing_to_answer(uint8_t *value, size_t size,
-			      const struct message_reflection *reflection)
+			      struct message_reflection *reflection)
 {
 	(void)value, (void)size, (void)reflection;
 }
@@ -66,7 +66,7 @@ enum { SUB_DESTINATION = 4, SUB_SOURCE = 7 };
 #define SUB_SIZE 16
 
 static bool sub_tlv_answer(uint8_t *head, unsigned size,
-			   const struct message_reflection *reflection)
+			   struct message_reflection *reflection)
 {
 	bool ip6 = reflection->ip_version == 6;
 	uint8_t *value = head + MESSAGE_TLV_HEAD_SIZE;
@@ -84,7 +84,7 @@ static bool sub_tlv_answer(uint8_t *head, unsigned size,
 }
 
 static void location_answer(uint8_t *value, size_t size,
-			    const struct message_reflection *reflection)
+			    struct message_reflection *reflection)
 {
 	struct tlv_view sub;
 	size_t at = 4;
@@ -107,7 +107,7 @@ static const struct tlv_kind {
 	uint16_t least;
 	uint16_t exact;
 	void (*answer)(uint8_t *value, size_t size,
-		       const struct message_reflection *reflection);
+		       struct message_reflection *reflection);
 } kinds[] = {
 	{TLV_PADDING, 0, 0, nothing_to_answer},
 	{TLV_LOCATION, 4, 0, location_answer},
@@ -118,7 +118,7 @@ static const struct tlv_kind {
 	{TLV_ACCESS_REPORT, 0, TLV_ACCESS_REPORT_SIZE, nothing_to_answer},
 	{TLV_FOLLOW_UP, 0, TLV_FOLLOW_UP_SIZE, follow_up_answer},
 	{TLV_HMAC, 0, MESSAGE_HMAC_SIZE, nothing_to_answer},
-	{TLV_POINTS, 16, 0, points_answer},
+	{TLV_POINTS, TLV_POINTS_SIZE_MIN, 0, points_answer},
 };
 
 static const struct tlv_kind *kind_of(const uint8_t *head, size_t size)
@@ -138,7 +138,7 @@ static const struct tlv_kind *kind_of(const uint8_t *head, size_t size)
 
 /* Returns the TLV's new flags. */
 static uint8_t tlv_reflect(uint8_t *head, size_t size,
-			   const struct message_reflection *reflection)
+			   struct message_reflection *reflection)
 {
 	const struct tlv_kind *kind = kind_of(head, size);
 
@@ -151,7 +151,7 @@ static uint8_t tlv_reflect(uint8_t *head, size_t size,
 }
 
 void tlvs_answer(uint8_t *bytes, size_t size, size_t base,
-		 const struct message_reflection *reflection)
+		 struct message_reflection *reflection)
 {
 	struct tlv_view tlv;
 	size_t at = base;

@@ -127,7 +127,7 @@ static const struct {
 	{TLV_DIRECT_MEASUREMENT, TLV_DIRECT_MEASUREMENT_SIZE, direct_read},
 	{TLV_ACCESS_REPORT, TLV_ACCESS_REPORT_SIZE, access_read},
 	{TLV_FOLLOW_UP, TLV_FOLLOW_UP_SIZE, follow_up_read},
-	{TLV_POINTS, 16, points_read},
+	{TLV_POINTS, TLV_POINTS_SIZE_MIN, points_read},
 };
 
 static void tlv_read(const uint8_t *bytes, const struct tlv_view *tlv,

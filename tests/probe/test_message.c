@@ -60,6 +60,7 @@ static struct message_reflection reflection_make(void)
 		.method = METHOD_SOFTWARE,
 		.received_count = 101,
 		.sent_count = 99,
+		.seen = {43, 0x10000000f, 2, 4},
 		.earlier = earlier,
 		.earlier_count = 2,
 	};
@@ -145,6 +146,8 @@ static void whole_exchange(struct message_key *key)
 			    sizeof read.address);
 	assert_int_equal(read.port[0], 5000);
 	assert_int_equal(read.port[1], 862);
+	assert_memory_equal(&read.seen, &reflection.seen, sizeof read.seen);
+	assert_int_equal(reflection.told_count, 2);
 	assert_int_equal(read.points_count, 2);
 	assert_memory_equal(read.points, earlier, sizeof earlier);
 }
