@@ -187,19 +187,24 @@ static struct wall time_read(const uint8_t *at, uint16_t error_estimate)
 				   (error_estimate & ERROR_PTP) != 0);
 }
 
-/* The class that the first such TLV wants for the answer. */
-static int dscp_wanted(const uint8_t *bytes, size_t size, size_t base)
+/* What the TLVs want of the reflector beside being filled in. */
+static void wishes_read(const uint8_t *bytes, size_t size, size_t base,
+			struct message_in *request)
 {
 	struct tlv_view tlv;
 	size_t at = base;
 	bool broken;
 
-	while (at < size && tlv_next(bytes, size, &at, &tlv, &broken)) {
+	while (tlv_next(bytes, size, &at, &tlv, &broken) && tlv.type != 0) {
+		const uint8_t *value = bytes + tlv.head + MESSAGE_TLV_HEAD_SIZE;
+
 		if (tlv.type == TLV_CLASS_OF_SERVICE &&
-		    tlv.size == TLV_CLASS_OF_SERVICE_SIZE)
-			return bytes[tlv.head + MESSAGE_TLV_HEAD_SIZE] >> 2;
+		    tlv.size == TLV_CLASS_OF_SERVICE_SIZE &&
+		    request->dscp_wanted < 0)
+			request->dscp_wanted = value[0] >> 2;
+		if (tlv.type == TLV_FOLLOW_UP || tlv.type == TLV_POINTS)
+			request->stamps_wanted = true;
 	}
-	return -1;
 }
 
 enum message_verdict message_request_read(const uint8_t *bytes, size_t size,
@@ -223,8 +228,7 @@ enum message_verdict message_request_read(const uint8_t *bytes, size_t size,
 		time_read(bytes + layout->at, ret_request->error_estimate);
 	if (size > layout->size &&
 	    (!key || tlvs_proven(key, bytes, size, layout->size)))
-		ret_request->dscp_wanted =
-			dscp_wanted(bytes, size, layout->size);
+		wishes_read(bytes, size, layout->size, ret_request);
 	return MESSAGE_OK;
 }
 

@@ -33,12 +33,19 @@ static bool reports_set(int fd, sa_family_t family)
 	if (family == AF_INET)
 		return option_set(fd, IPPROTO_IP, IP_PKTINFO, 1) &&
 		       option_set(fd, IPPROTO_IP, IP_RECVTTL, 1) &&
-		       option_set(fd, IPPROTO_IP, IP_RECVTOS, 1) &&
-		       option_set(fd, IPPROTO_IP, IP_RECVERR, 1);
+		       option_set(fd, IPPROTO_IP, IP_RECVTOS, 1);
 	return option_set(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1) &&
 	       option_set(fd, IPPROTO_IPV6, IPV6_RECVHOPLIMIT, 1) &&
-	       option_set(fd, IPPROTO_IPV6, IPV6_RECVTCLASS, 1) &&
-	       option_set(fd, IPPROTO_IPV6, IPV6_RECVERR, 1);
+	       option_set(fd, IPPROTO_IPV6, IPV6_RECVTCLASS, 1);
+}
+
+/* Who refused a packet.  Not for a socket that serves anybody: an error that
+ * one peer causes would keep a packet from another. */
+static bool refusals_set(int fd, sa_family_t family)
+{
+	return family == AF_INET
+		       ? option_set(fd, IPPROTO_IP, IP_RECVERR, 1)
+		       : option_set(fd, IPPROTO_IPV6, IPV6_RECVERR, 1);
 }
 
 static bool ways_set(int fd, sa_family_t family, uint8_t ttl, uint8_t tos)
@@ -163,7 +170,8 @@ static int socket_set(struct probe_socket *made,
 	made->unstamped = options->unstamped;
 	made->keyed = !options->unstamped && keyed_stamps_known();
 	*ret_what = "what is told of packets";
-	if (!reports_set(made->fd, made->family))
+	if (!reports_set(made->fd, made->family) ||
+	    (options->remote && !refusals_set(made->fd, made->family)))
 		return -errno;
 	*ret_what = "TTL and DSCP";
 	if (!ways_set(made->fd, made->family, ttl, made->tos))
