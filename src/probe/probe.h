@@ -519,8 +519,8 @@ extern const size_t reflector_counter_count;
 
 #define REFLECTOR_SOCKETS_MAX  4
 #define REFLECTOR_SESSIONS_MIN 16
-#define REFLECTOR_SESSIONS_MAX (1u << 20) /* 16 answers each */
-#define REFLECTOR_RATE_PRESET  50000      /* packets a second and prefix */
+#define REFLECTOR_SESSIONS_MAX 65536
+#define REFLECTOR_RATE_PRESET  50000 /* packets a second and prefix */
 #define REFLECTOR_PREFIX4      24
 #define REFLECTOR_PREFIX6      56
 

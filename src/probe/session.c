@@ -16,7 +16,7 @@
 #include "probe/reflector_private.h"
 
 #define WAYS      8
-#define OVERTAKEN 8 /* answers later, its stamps are given up */
+#define OVERTAKEN 48 /* answers later, its stamps are given up */
 
 int session_table_init(struct session_table *table, uint32_t count)
 {
@@ -242,7 +242,7 @@ void session_told(struct session *session, const uint8_t *places, size_t count)
 
 /* Index of the session, the answer's place in it, and above them what tells
  * it from earlier and later ones in that place: a late stamp finds nobody. */
-#define KEY_TURN_SHIFT 24
+#define KEY_TURN_SHIFT 22
 
 static_assert(REFLECTOR_SESSIONS_MAX * (uint64_t)RECENT_COUNT <=
 		      1U << KEY_TURN_SHIFT,
@@ -252,7 +252,7 @@ static uint32_t key_turn(const struct session *session,
 			 const struct answer *answer)
 {
 	return (session->salt + answer->points.reflected_seq / RECENT_COUNT) &
-	       0xff;
+	       ((1U << (32 - KEY_TURN_SHIFT)) - 1);
 }
 
 uint32_t session_key(const struct session_table *table,
