@@ -20,7 +20,7 @@
 #define BLOCK_NS       100000000
 #define LATE_MIN_NS    10000
 #define START_NS       2000000
-#define CLOSING_NS     5000000
+#define CLOSING_NS     2000000
 #define LINGER_NS      50000000
 #define POINTS_ANSWERS 3
 
@@ -524,7 +524,7 @@ static bool is_complete(struct sender *sender)
 	return true;
 }
 
-/* A few packets behind the last slot bring the stamps of the last answers;
+/* Packets behind the last slot bring the stamps of the last answers;
  * then all there is to do is wait. */
 static int closing_turn(struct sender *sender)
 {

@@ -7,8 +7,8 @@
 #include "base/err.h"
 #include "probe/probe.h"
 
-#define CLOSING_COUNT 4 /* packets behind the last slot: they fetch stamps */
-#define ANSWERS_KNOWN 4 /* the reflector's numbers of a packet's answers */
+#define CLOSING_COUNT 64 /* packets behind the last slot: they fetch stamps */
+#define ANSWERS_KNOWN 4  /* the reflector's numbers of a packet's answers */
 
 /* A trip while it is under way. */
 struct passage {
