@@ -4,7 +4,7 @@
 
 #include "probe/probe.h"
 
-#define RECENT_COUNT 16 /* answers of a session whose stamps may still come */
+#define RECENT_COUNT 64 /* answers of a session whose stamps may still come */
 #define TOLD_MAX     2  /* each answer's stamps travel so often */
 #define KEY_NONE     UINT32_MAX
 
