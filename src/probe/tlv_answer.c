@@ -38,7 +38,7 @@ static void follow_up_answer(uint8_t *value, size_t size,
 
 	memset(value, 0, size);
 	for (size_t i = 0; i < reflection->earlier_count; i++) {
-		const struct message_points *points = &reflection->earlier[i];
+		const struct message_points *points = reflection->earlier[i];
 		bool hardware = (points->stamped &
 				 POINT_BIT(LEG_BACK, POINT_SENT_HW)) != 0;
 		enum point point = hardware ? POINT_SENT_HW : POINT_SENT;
@@ -46,7 +46,9 @@ static void follow_up_answer(uint8_t *value, size_t size,
 
 		if (!(points->stamped & POINT_BIT(LEG_BACK, point)))
 			continue;
-		store_be32(value, points->reflected_seq);
+		store_be32(value, reflection->stateless
+					  ? points->seq
+					  : points->reflected_seq);
 		store_be64(value + 4, message_time_pack(at, ptp));
 		value[12] = hardware ? METHOD_HARDWARE : METHOD_SOFTWARE;
 		return;
