@@ -138,11 +138,13 @@ struct trip {
 	uint32_t reflected_seq; /* the reflector's own count, stateful */
 	/* Copies beyond the first; all count as back if not LEG_KNOWN. */
 	uint8_t duplicates[LEG_COUNT];
-	uint8_t answers_lost;   /* of those that the reflector sent */
-	uint8_t ttl[LEG_COUNT]; /* as received there; 0: not known */
-	uint8_t dscp[LEG_COUNT];
-	uint8_t ecn[LEG_COUNT];
+	uint8_t answers_lost;    /* of those that the reflector sent */
+	uint8_t ttl[LEG_COUNT];  /* as received there; 0: not known */
+	uint8_t dscp[LEG_COUNT]; /* TRIP_CLASS_UNKNOWN: not known */
+	uint8_t ecn[LEG_COUNT];  /* the same */
 };
+
+#define TRIP_CLASS_UNKNOWN 255
 
 /* Names of the segments that a run with the points 'set' has, in path order:
  * segment i is between the i-th and the (i+1)-th point of the set.  Writes

@@ -9,7 +9,7 @@
 #include "probe/reflector_private.h"
 
 #define SESSIONS_PRESET 4096
-#define ANSWER_ROOM     9216
+#define ANSWER_ROOM     (65536 + 320) /* any UDP payload; see PACKET_ROOM */
 
 struct reflector {
 	struct reflector_options options;

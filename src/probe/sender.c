@@ -390,7 +390,10 @@ static struct passage *passage_begin(struct sender *sender)
 	if (sender->next % 64 == 0)
 		*block_at(sender, sender->next) = (struct block){.told = 0};
 	*passage = (struct passage){
-		.trip = {.seq = sender->next, .slot_ns = sender->slot_ns},
+		.trip = {.seq = sender->next,
+			 .slot_ns = sender->slot_ns,
+			 .dscp = {TRIP_CLASS_UNKNOWN, TRIP_CLASS_UNKNOWN},
+			 .ecn = {TRIP_CLASS_UNKNOWN, TRIP_CLASS_UNKNOWN}},
 		.begun = true,
 	};
 	return passage;
