@@ -44,6 +44,7 @@ static void request_try(const uint8_t *bytes, size_t size,
 		.ip_version = size & 1 ? 6 : 4,
 		.earlier = earlier,
 		.earlier_count = 1,
+		.follow_up = &points,
 	};
 	struct message_in request;
 	uint8_t *reply;

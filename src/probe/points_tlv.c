@@ -1,11 +1,11 @@
 /* The reflector's stamps of earlier answers, in an experimental TLV (RFC 8972
- * section 5.1, type 240).  Its value:
+ * section 5.1, type 251).  Its value:
  *
  *      0  magic "sond"
  *      4  version, 1
  *      5  count of answers that follow; the sender writes 0
  *      6  flags: 1 the block at 56 is asked for, or told; 2 the reflector is
- *         stateless
+ *         stateless; 4 this is an answer, no request that came back as it was
  *      7  0
  *      8  the set of points that the sender wants
  *     16  the highest sequence number that came (4), the first one of the
@@ -29,7 +29,7 @@
 #define NEWEST_AT 24
 #define BLOCK_AT  64
 
-enum { POINTS_BLOCK = 1, POINTS_STATELESS = 2 };
+enum { POINTS_BLOCK = 1, POINTS_STATELESS = 2, POINTS_ANSWER = 4 };
 
 size_t tlv_points_size(size_t count, size_t points)
 {
@@ -148,7 +148,8 @@ void points_answer(uint8_t *value, size_t size,
 	}
 	value[4] = POINTS_VERSION;
 	value[5] = count;
-	value[6] = (uint8_t)((reflection->block.known ? POINTS_BLOCK : 0) |
+	value[6] = (uint8_t)(POINTS_ANSWER |
+			     (reflection->block.known ? POINTS_BLOCK : 0) |
 			     (reflection->stateless ? POINTS_STATELESS : 0));
 	value[7] = 0;
 	reflection->told_count = count;
@@ -188,7 +189,8 @@ void points_read(const uint8_t *value, size_t size, struct message_reply *reply)
 	struct cursor c = {value + POINTS_HEAD_SIZE, value + size};
 	unsigned count = value[5];
 
-	if (load_be32(value) != TLV_POINTS_MAGIC || value[4] != POINTS_VERSION)
+	if (load_be32(value) != TLV_POINTS_MAGIC ||
+	    value[4] != POINTS_VERSION || !(value[6] & POINTS_ANSWER))
 		return;
 	reply->stateless = (value[6] & POINTS_STATELESS) != 0;
 	reply->first = load_be32(value + 20);

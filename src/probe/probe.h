@@ -218,7 +218,7 @@ enum tlv {
 	TLV_ACCESS_REPORT = 6,
 	TLV_FOLLOW_UP = 7,
 	TLV_HMAC = 8,
-	TLV_POINTS = 240, /* ours: begins with TLV_POINTS_MAGIC */
+	TLV_POINTS = 251, /* ours: begins with TLV_POINTS_MAGIC */
 };
 
 #define TLV_UNRECOGNIZED 0x80 /* U */
@@ -319,6 +319,8 @@ struct message_reflection {
 	const struct message_points *const *earlier;
 	size_t earlier_count;
 	size_t told_count;
+	/* The newest answer that is known to have gone; NULL: none. */
+	const struct message_points *follow_up;
 };
 
 /* The reflector's stamps of one answer: leg forward from RECEIVED_HW on, leg

@@ -148,6 +148,8 @@ static void events_take(struct reflector *reflector, size_t index)
 				continue;
 			answer_stamp(reflector, answer, LEG_BACK,
 				     points[events[i].kind], events[i].at);
+			if (events[i].kind != PROBE_EVENT_SCHED)
+				session_answer_gone(session, answer);
 			if (answer->awaited == 0)
 				session_answer_ready(session, answer);
 		}
@@ -264,6 +266,8 @@ static void answer_make(struct reflector *reflector,
 			session_tell(session, earlier, places);
 		answer = session_answer_begin(&reflector->table, session,
 					      request->seq);
+		if (session->newest)
+			reflection.follow_up = &session->newest->points;
 		answer_begin(reflector, answer, packet, at);
 		out->key = session_key(&reflector->table, session, answer);
 		reflection.sent = shifted(reflector, wall_now());

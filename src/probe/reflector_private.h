@@ -43,6 +43,7 @@ struct session {
 	/* Of 'recent': those whose stamps may still come, and those that can
 	 * be told, by how often they were. */
 	uint64_t waiting, ready[TOLD_MAX];
+	struct answer *newest; /* of those known to have gone; NULL: none */
 	struct arrivals arrivals;
 	struct answer recent[RECENT_COUNT]; /* by sent_count */
 };
@@ -73,6 +74,8 @@ struct answer *session_answer_begin(struct session_table *table,
 				    struct session *session, uint32_t seq);
 /* All its stamps came. */
 void session_answer_ready(struct session *session, const struct answer *answer);
+/* It is known when it went. */
+void session_answer_gone(struct session *session, struct answer *answer);
 /* Up to MESSAGE_POINTS_MAX answers to tell, the most urgent first, by their
  * place in 'recent'. */
 size_t session_tell(const struct session *session,

@@ -251,7 +251,7 @@ point_set sender_points(const struct sender *sender)
 		return set;
 	if (sender->peer_knows_points)
 		return set | reflector_points(options);
-	return set | POINT_BIT(LEG_FORWARD, POINT_RECEIVE) |
+	return set | sender->followed | POINT_BIT(LEG_FORWARD, POINT_RECEIVE) |
 	       POINT_BIT(LEG_BACK, POINT_SEND);
 }
 

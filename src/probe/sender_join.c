@@ -110,6 +110,8 @@ static void follow_up_join(struct sender *sender,
 		return;
 	passage_stamp(passage, LEG_BACK, hardware ? POINT_SENT_HW : POINT_SENT,
 		      reply->follow_up_at);
+	sender->followed |=
+		POINT_BIT(LEG_BACK, hardware ? POINT_SENT_HW : POINT_SENT);
 }
 
 /* The two stamps that every answer has.  Unless the reflector says that a

@@ -65,6 +65,7 @@ struct sender {
 	bool number_known;
 	bool stateful; /* the reflector counts by itself */
 	bool peer_knows_points;
+	point_set followed; /* points of answers that follow-ups tell */
 	bool slack_set;
 	struct fault refusal;
 	struct sender_counters counters;

@@ -40,6 +40,8 @@ struct answer *session_answer_begin(struct session_table *table,
 	for (size_t i = 0; i < TOLD_MAX; i++)
 		session->ready[i] &= ~bit;
 	session->waiting |= bit;
+	if (session->newest == answer)
+		session->newest = NULL;
 	give_up(session, place_bit(number - OVERTAKEN));
 	answer->points.seq = seq;
 	answer->points.reflected_seq = number;
@@ -52,6 +54,15 @@ struct answer *session_answer_begin(struct session_table *table,
 void session_answer_ready(struct session *session, const struct answer *answer)
 {
 	give_up(session, place_bit((uint32_t)(answer - session->recent)));
+}
+
+void session_answer_gone(struct session *session, struct answer *answer)
+{
+	const struct answer *newest = session->newest;
+
+	if (!newest || (int32_t)(answer->points.reflected_seq -
+				 newest->points.reflected_seq) > 0)
+		session->newest = answer;
 }
 
 /* Those told least often first, and among them the oldest; the oldest of all

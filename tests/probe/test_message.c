@@ -68,6 +68,7 @@ static struct message_reflection reflection_make(void)
 		.block = {63, true, 0xf10000000f, {6, 16}, 8},
 		.earlier = earlier_at,
 		.earlier_count = 2,
+		.follow_up = earlier,
 	};
 }
 

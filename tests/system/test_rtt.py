@@ -18,6 +18,7 @@ from lab import BUILD, SONDE, check, equal, folder, main, need_root, run, starte
 PORT = 8620
 LEFT, RIGHT = "198.18.0.1", "198.18.0.2"
 LEFT6, RIGHT6 = "fd00:18::1", "fd00:18::2"
+os.environ.setdefault("UBSAN_OPTIONS", "halt_on_error=1")
 KEY = "000102030405060708090a0b0c0d0e0f"
 
 

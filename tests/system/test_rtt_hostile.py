@@ -19,6 +19,7 @@ import time
 from lab import SONDE, check, equal, main, run, started, until
 
 KEY, OTHER_KEY = "00112233445566778899aabbccddeeff", "ffeeddccbbaa99887766554433221100"
+os.environ.setdefault("UBSAN_OPTIONS", "halt_on_error=1")
 UNKNOWN, MALFORMED, INTEGRITY = 0x80, 0x40, 0x20
 DONE, NOT_ABLE, USAGE, PARTIAL = 0, 1, 2, 3
 
@@ -131,7 +132,7 @@ def tlv(kind, value, flags=UNKNOWN, size=None):
 def never_answers_with_more_than_it_got():
     pick = random.Random(5)
     base = request(7, tlv(3, bytes(4)) + tlv(4, bytes(4)) + tlv(7, bytes(16)) + tlv(
-        240, b"sond\x01" + bytes(3) + b"\xff" * 8 + bytes(200)) + tlv(2, bytes(4) + tlv(4, bytes(16))) + tlv(5, bytes(12)))
+        251, b"sond\x01" + bytes(3) + b"\xff" * 8 + bytes(200)) + tlv(2, bytes(4) + tlv(4, bytes(16))) + tlv(5, bytes(12)))
 
     def garbage():
         kind = pick.randrange(4)
@@ -197,8 +198,8 @@ def flags_each_tlv_by_the_rfc():
         equal(flags_of(reflector, tlv(1, b"xx", size=50))[0][0], MALFORMED, "a TLV longer than the packet")
         flags, _ = flags_of(reflector, tlv(7, bytes(9)), tlv(4, bytes(4)))
         equal(flags[0], MALFORMED, "a follow-up of 9 bytes")
-        equal(flags_of(reflector, tlv(240, b"othr" + bytes(200)))[0], [UNKNOWN], "somebody else's experiment")
-        equal(flags_of(reflector, tlv(240, b"sond" + bytes(20)))[0], [MALFORMED], "a points TLV that is too short")
+        equal(flags_of(reflector, tlv(251, b"othr" + bytes(200)))[0], [UNKNOWN], "somebody else's experiment")
+        equal(flags_of(reflector, tlv(251, b"sond" + bytes(20)))[0], [MALFORMED], "a points TLV that is too short")
         equal(flags_of(reflector, tlv(8, bytes(16)))[0][0] & MALFORMED, 0, "an HMAC TLV without a key")
 
 
