@@ -110,6 +110,9 @@ void rtt_trip_json(const struct trip *trip, point_set points, FILE *to)
 		       trip->at_ns[LEG_BACK][POINT_RECEIVE] -
 			       trip->at_ns[LEG_FORWARD][POINT_SEND],
 		       to);
+	putc(',', to);
+	number_or_null("late_ns", !(trip->flags & TRIP_SKIPPED), trip->late_ns,
+		       to);
 	layers_json(trip, to);
 	flags_json(trip, to);
 	heads_json(trip, to);

@@ -131,6 +131,7 @@ struct trip {
 	uint32_t seq; /* from 0 on, one for each slot */
 	uint32_t flags;
 	int64_t slot_ns; /* CLOCK_MONOTONIC: when it was to be sent */
+	int64_t late_ns; /* so long after that it was */
 	int64_t sent_ns; /* CLOCK_MONOTONIC_RAW at POINT_SEND */
 	int64_t rtt_ns;  /* by that clock up to the last POINT_RECEIVE */
 	point_set stamped;

@@ -422,15 +422,16 @@ static int packet_send(struct sender *sender, uint32_t seq, struct wall at,
 	return sent;
 }
 
-static void slot_send(struct sender *sender, int64_t now_ns)
+static void slot_send(struct sender *sender, struct passage *passage,
+		      int64_t now_ns)
 {
-	struct passage *passage = passage_begin(sender);
 	struct trip *trip = &passage->trip;
 	bool stamp = !sender->options.interleave || (trip->seq & 1) == 0;
 	struct wall at;
 
+	trip->late_ns = now_ns - sender->slot_ns;
 	passage->sent_mono_ns = now_ns;
-	if (now_ns - sender->slot_ns > sender->options.late_ns) {
+	if (trip->late_ns > sender->options.late_ns) {
 		trip->flags |= TRIP_LATE;
 		sender->counters.late++;
 	}
@@ -452,10 +453,8 @@ static void slot_send(struct sender *sender, int64_t now_ns)
 
 /* A slot that is past by more than the next one's distance is not made up
  * for: a burst would measure itself. */
-static void slot_skip(struct sender *sender)
+static void slot_skip(struct sender *sender, struct passage *passage)
 {
-	struct passage *passage = passage_begin(sender);
-
 	passage->trip.flags |= TRIP_SKIPPED;
 	sender->counters.skipped++;
 	slot_advance(sender);
@@ -518,16 +517,18 @@ static int64_t spin_until(int64_t until_ns)
 
 static int slot_turn(struct sender *sender)
 {
+	struct passage *passage;
 	int64_t now_ns;
 
 	if (!slot_near(sender, sender->slot_ns))
 		return 1;
+	passage = passage_begin(sender);
 	now_ns = spin_until(sender->slot_ns);
 	if (now_ns - sender->slot_ns >= sender->interval_ns &&
 	    !sender->options.poisson)
-		slot_skip(sender);
+		slot_skip(sender, passage);
 	else
-		slot_send(sender, now_ns);
+		slot_send(sender, passage, now_ns);
 	(void)sender_take(sender);
 	step_check(sender, now_ns);
 	trips_emit(sender, now_ns, false);

@@ -1,13 +1,14 @@
 """Round trips against the truth: the delay line says what became of each packet.
 
 'python3 test_rtt.py BUILD SOURCE MODE' measures and prints, MODE one of
-'million' (scripted events, at 10 kHz), 'accuracy' and 'complete'.
+'million' (scripted events, at 10 kHz), 'accuracy', 'complete', 'lateness'.
 """
 import collections
 import contextlib
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -372,7 +373,27 @@ def a_reflector_that_pauses_is_time_before_its_read():
           f"segments of 70 ms and more: {names}")
 
 
+def lateness():
+    """Of slots at 1 kHz, ours and irtt's, by turns on one link."""
+    with Line(relayed=False) as line, line.reflector():
+        for arguments in ([], ["--cpu", "0"], ["--realtime"], ["--cpu", "0", "--realtime"]):
+            packets, summary, _ = line.rtt("--count", 3000, "--rate", 1000, *arguments)
+            ledger_check(packets, summary, 3000)
+            late = sorted(row["late_ns"] for row in packets if row["late_ns"] is not None)
+            print(f"# sonde rtt {' '.join(arguments)}: {summary['sent']} of 3000 sent, {summary['late']} late, "
+                  f"{summary['skipped']} skipped; lateness median {share(late, 0.5)} ns, 99 % {share(late, 0.99)} ns")
+            if not shutil.which("irtt"):
+                continue
+            with started(*line.inside(line.right, "irtt", "server", "-i", "0"), stdout=subprocess.DEVNULL):
+                until("irtt listens", lambda: line.listens(line.right, 2112))
+                done = run(*line.inside(line.left, "irtt", "client", "-i", "1ms", "-d", "3s", "-o", "-", "-Q", RIGHT))
+            sent = json.loads(done.stdout[done.stdout.index("{"):])["stats"]
+            print(f"# irtt: {sent['packets_sent']} of 3000 sent, timer error "
+                  f"median {sent['timer_error'].get('median')} ns, mean {sent['timer_error']['mean']} ns")
+
+
 MODES = {
+    "lateness": lateness,
     "million": lambda count=1_200_000: exact(int(count), 10000, 0.75, 4),
     "accuracy": lambda: [accuracy(delay, 5000, 1000, "--cpu", "0") for delay in (0, 10**5, 10**6, 10**7, 10**8)],
     "complete": lambda: [complete(20000, rate) for rate in (1000, 10000)],
