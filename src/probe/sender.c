@@ -12,9 +12,11 @@
 #include "base/clock.h"
 #include "probe/sender_private.h"
 
-#define PASSAGES_MIN   1024u
-#define PASSAGES_MAX   (1u << 18)
-#define WAKE_EARLY_NS  80000   /* timers are late by less, mostly */
+#define PASSAGES_MIN 1024u
+#define PASSAGES_MAX (1u << 18)
+/* Sleep ends before the slot by what timers were late of late, within: */
+#define EARLY_MIN_NS   80000
+#define EARLY_MAX_NS   400000
 #define SPIN_NS        4000    /* the last look at the socket before a slot */
 #define ANSWER_SPIN_NS 2000000 /* so long an answer is awaited spinning */
 #define BLOCK_NS       100000000
@@ -486,6 +488,34 @@ static void sleep_until(struct sender *sender, int64_t until_ns)
 		sender->stamps_due += sender->stamps_due == 0;
 }
 
+/* Rises at once, falls slowly; what is beyond all measure is no timer. */
+static void early_adapt(struct sender *sender, int64_t wake_ns, int64_t now_ns)
+{
+	int64_t wanted = 3 * (now_ns - wake_ns) / 2;
+
+	if (wanted > 2 * EARLY_MAX_NS)
+		return;
+	if (wanted > EARLY_MAX_NS)
+		wanted = EARLY_MAX_NS;
+	if (wanted > sender->early_ns)
+		sender->early_ns = wanted;
+	else if (sender->early_ns > EARLY_MIN_NS)
+		sender->early_ns -= sender->early_ns / 256;
+}
+
+/* Sleeps until so long before the slot that a late timer does no harm; an
+ * answer ends it sooner. */
+static void slot_sleep(struct sender *sender, int64_t slot_ns)
+{
+	int64_t wake_ns = slot_ns - sender->early_ns;
+	int64_t now_ns;
+
+	sleep_until(sender, wake_ns);
+	now_ns = mono_now().ns;
+	if (now_ns > wake_ns)
+		early_adapt(sender, wake_ns, now_ns);
+}
+
 /* Joins what comes back until the slot is near.  False: not there yet. */
 static bool slot_near(struct sender *sender, int64_t until_ns)
 {
@@ -493,13 +523,13 @@ static bool slot_near(struct sender *sender, int64_t until_ns)
 
 	while (until_ns - now_ns > SPIN_NS) {
 		bool spin =
-			until_ns - now_ns <= WAKE_EARLY_NS ||
+			until_ns - now_ns <= sender->early_ns ||
 			(!sender->options.sleep && is_awaiting(sender, now_ns));
 
 		if (now_ns - begin_ns > BLOCK_NS || atomic_load(&sender->stop))
 			return false;
 		if (!spin)
-			sleep_until(sender, until_ns - WAKE_EARLY_NS);
+			slot_sleep(sender, until_ns);
 		(void)sender_take(sender);
 		now_ns = mono_now().ns;
 	}
@@ -606,6 +636,7 @@ static void start(struct sender *sender)
 	/* Timers of this thread shall be as exact as they can be. */
 	(void)prctl(PR_SET_TIMERSLACK, 1UL, 0UL, 0UL, 0UL);
 	sender->slack_set = true;
+	sender->early_ns = EARLY_MIN_NS;
 	sender->checked_ns = mono_now().ns;
 	sender->start_ns = sender->checked_ns + START_NS;
 	sender->slot_ns = sender->start_ns;

@@ -54,6 +54,7 @@ struct sender {
 	uint32_t stamps_due;
 	uint64_t random;
 
+	int64_t early_ns; /* so long before a slot the sleep ends */
 	int64_t interval_ns;
 	int64_t slot_ns; /* CLOCK_MONOTONIC, of 'next' */
 	int64_t start_ns;
