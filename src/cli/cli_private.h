@@ -30,7 +30,8 @@ struct verb {
 	bool hidden;
 };
 
-extern const struct verb flows_verb, run_verb, doctor_verb, help_verb, man_verb;
+extern const struct verb flows_verb, run_verb, rtt_verb, reflect_verb,
+	doctor_verb, help_verb, man_verb;
 
 /* The verbs in the table's order; NULL after the last. */
 const struct verb *verb_at(size_t index);
@@ -100,6 +101,8 @@ int meter_options_check(const struct meter_options *options);
 /* SIGINT, SIGTERM and SIGHUP end the engine; a second one ends the process.
  * What is written to a closed pipe is an error code and no signal. */
 void signals_catch(struct engine *engine);
+/* The same for another object; 'stop' may do what a signal handler may. */
+void signals_catch_for(void (*stop)(void *object), void *object);
 bool signals_caught(void);
 
 /* Before the engine is destroyed. */

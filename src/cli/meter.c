@@ -305,26 +305,38 @@ struct engine_options meter_engine_options(const struct meter_options *options)
 	return engine;
 }
 
-static struct engine *volatile caught_engine;
+static void (*volatile caught_stop)(void *object);
+static void *volatile caught_object;
 static volatile sig_atomic_t caught;
 
 static void signal_catch(int number)
 {
-	struct engine *engine = caught_engine;
+	void (*stop)(void *object) = caught_stop;
 
 	(void)number;
 	caught = 1;
-	if (engine)
-		engine_stop(engine);
+	if (stop)
+		stop(caught_object);
+}
+
+static void engine_stop_it(void *engine)
+{
+	engine_stop(engine);
 }
 
 void signals_catch(struct engine *engine)
+{
+	signals_catch_for(engine_stop_it, engine);
+}
+
+void signals_catch_for(void (*stop)(void *object), void *object)
 {
 	struct sigaction end = {.sa_handler = signal_catch,
 				.sa_flags = (int)SA_RESETHAND};
 	struct sigaction ignore = {.sa_handler = SIG_IGN}, hangup;
 
-	caught_engine = engine;
+	caught_object = object;
+	caught_stop = stop;
 	sigaction(SIGINT, &end, NULL);
 	sigaction(SIGTERM, &end, NULL);
 	/* A terminal that goes ends it too, but under nohup(1). */
@@ -341,7 +353,7 @@ bool signals_caught(void)
 
 void signals_release(void)
 {
-	caught_engine = NULL;
+	caught_stop = NULL;
 }
 
 int faults_print(const struct engine *engine)

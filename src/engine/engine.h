@@ -26,6 +26,7 @@
 #include "base/sample.h"
 #include "capture/capture.h"
 #include "flow/flow.h"
+#include "probe/probe.h"
 
 struct engine;
 
@@ -194,5 +195,44 @@ const char *engine_interface(const struct engine *engine, uint16_t number);
 
 /* Ends (as engine_stop) and frees; NULL is fine. */
 void engine_destroy(struct engine *engine);
+
+/* ---- round trips: the thread of a sender ------------------------------- */
+
+struct path;
+
+#define PATH_CPU_ANY     (-1)
+#define PATH_TRIPS_COUNT 65536 /* between the thread and its reader */
+
+struct path_options {
+	struct sender_options sender; /* emit, context: ours */
+	int cpu;       /* the thread runs on this one alone; PATH_CPU_ANY */
+	bool realtime; /* SCHED_FIFO where permitted, else as it is */
+};
+
+/* Opens the socket and starts the thread.  Returns 0 or a negative code and
+ * *ret_fault says why. */
+int path_start(const struct path_options *options, struct path **ret_path,
+	       struct fault *ret_fault);
+
+/* Hands trips that are complete or given up to 'trip', in order; waits for
+ * one up to 'timeout_ms'.  Returns how many, 0, or ERR_END: that was all. */
+int path_collect(struct path *path, int timeout_ms,
+		 void (*trip)(void *context, const struct trip *trip),
+		 void *context);
+
+/* No further packets; what is under way is awaited.  Any thread, or a signal
+ * handler. */
+void path_stop(struct path *path);
+
+/* Stops and joins the thread; NULL is fine. */
+void path_destroy(struct path *path);
+
+/* Valid once path_collect() said ERR_END; before, as of a moment ago. */
+struct sender_counters path_counters(struct path *path);
+point_set path_points(struct path *path); /* see sender_points() */
+/* Only what is fixed from the start, or after ERR_END. */
+const struct sender *path_sender(const struct path *path);
+/* Trips that found no room because the reader did not keep up. */
+uint64_t path_trips_lost(struct path *path);
 
 #endif

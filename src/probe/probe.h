@@ -26,10 +26,12 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/socket.h>
 
 #include "base/counter.h"
-#include "base/err.h"
 #include "base/stamp.h"
+
+struct fault;
 
 /* ---- points ------------------------------------------------------------ */
 
@@ -111,18 +113,17 @@ static inline bool point_is_local(enum leg leg, enum point point)
 
 /* ---- trips -------------------------------------------------------------- */
 
-#define TRIP_VOID 0x01 /* a clock was stepped while it was under way */
-#define TRIP_LOST 0x02 /* no answer within the time limit */
-#define TRIP_LOST_BACK                                        \
-	0x04 /* ... and the reflector had it: lost on its way \
-		back; without this bit: on its way there, or  \
-		not known (see TRIP_LEG_KNOWN) */
-#define TRIP_LEG_KNOWN                                                     \
-	0x08              /* the reflector's counts tell which leg lost it \
-			   */
-#define TRIP_LATE    0x10 /* sent later than the slot's tolerance */
-#define TRIP_SKIPPED 0x20 /* its slot had passed: never sent */
-#define TRIP_FAILED  0x40 /* the system refused to send it */
+#define TRIP_VOID      0x001 /* a clock was stepped while it was under way */
+#define TRIP_LOST      0x002 /* no answer within the time limit */
+#define TRIP_LEG_KNOWN 0x004 /* the reflector tells what came to it */
+/* LOST and LEG_KNOWN: on its way back, otherwise on its way there. */
+#define TRIP_LOST_BACK 0x008
+#define TRIP_LATE      0x010 /* sent later than the slot's tolerance */
+#define TRIP_SKIPPED   0x020 /* its slot had passed: never sent */
+#define TRIP_FAILED    0x040 /* the system refused to send it */
+#define TRIP_UNSTAMPED 0x080 /* its way out was not to be stamped */
+/* Overtaken (RFC 4737: reordered): a later one was there before. */
+#define TRIP_OVERTAKEN(leg) (0x100u << (leg))
 
 /* One packet there and back.  A stamp is wall time in ns since 1970 by the
  * clock of the host that made it; it is there if its bit is in 'stamped'. */
@@ -130,16 +131,21 @@ struct trip {
 	uint32_t seq; /* from 0 on, one for each slot */
 	uint32_t flags;
 	int64_t slot_ns; /* CLOCK_MONOTONIC: when it was to be sent */
+	int64_t late_ns; /* so long after that it was */
 	int64_t sent_ns; /* CLOCK_MONOTONIC_RAW at POINT_SEND */
 	int64_t rtt_ns;  /* by that clock up to the last POINT_RECEIVE */
 	point_set stamped;
 	int64_t at_ns[LEG_COUNT][POINT_COUNT];
 	uint32_t reflected_seq; /* the reflector's own count, stateful */
-	uint16_t duplicates;    /* further answers */
-	uint8_t ttl[LEG_COUNT]; /* as received there; 0: not known */
-	uint8_t dscp[LEG_COUNT];
-	uint8_t ecn[LEG_COUNT];
+	/* Copies beyond the first; all count as back if not LEG_KNOWN. */
+	uint8_t duplicates[LEG_COUNT];
+	uint8_t answers_lost;    /* of those that the reflector sent */
+	uint8_t ttl[LEG_COUNT];  /* as received there; 0: not known */
+	uint8_t dscp[LEG_COUNT]; /* TRIP_CLASS_UNKNOWN: not known */
+	uint8_t ecn[LEG_COUNT];  /* the same */
 };
+
+#define TRIP_CLASS_UNKNOWN 255
 
 /* Names of the segments that a run with the points 'set' has, in path order:
  * segment i is between the i-th and the (i+1)-th point of the set.  Writes
@@ -172,5 +178,505 @@ bool trip_segment_ns(const struct trip *trip, const struct segment *segment,
 enum layer { LAYER_SOCKET, LAYER_KERNEL, LAYER_WIRE, LAYER_COUNT };
 
 bool trip_layer_ns(const struct trip *trip, enum layer layer, int64_t *ret_ns);
+
+/* ---- messages ------------------------------------------------------------
+ *
+ * STAMP test packets: RFC 8762 section 4.2 (sender) and 4.3 (reflector), the
+ * session identifier (SSID) and TLVs of RFC 8972 section 3 and 4.  TWAMP Light
+ * (RFC 5357 appendix I) is the same without TLVs. */
+
+#define MESSAGE_PORT          862   /* the reflector's, RFC 8762 section 4.1 */
+#define MESSAGE_SIZE_MIN      44    /* without authentication */
+#define MESSAGE_SIZE_KEYED    112   /* authenticated, HMAC included */
+#define MESSAGE_SIZE_TWAMP    41    /* the shortest that can be answered */
+#define MESSAGE_SIZE_MAX      65507 /* UDP over IPv4 */
+#define MESSAGE_HMAC_SIZE     16    /* HMAC-SHA-256, its first 128 bits */
+#define MESSAGE_KEY_SIZE_MAX  64
+#define MESSAGE_TLV_HEAD_SIZE 4
+
+/* What became of a packet that came in.  X(name, word, one line) */
+#define MESSAGE_TABLE(X)                                              \
+	X(MESSAGE_OK, "accepted", "a test packet")                    \
+	X(MESSAGE_SHORT, "short", "shorter than a test packet")       \
+	X(MESSAGE_HMAC_WRONG, "hmac_wrong",                           \
+	  "the HMAC is not that of our key: another key, or altered") \
+	X(MESSAGE_STRANGE, "strange", "an answer to no packet of this session")
+
+#define MESSAGE_ENUM(name, word, line) name,
+enum message_verdict { MESSAGE_TABLE(MESSAGE_ENUM) MESSAGE_VERDICT_COUNT };
+#undef MESSAGE_ENUM
+
+const char *message_word(enum message_verdict verdict);
+const char *message_line(enum message_verdict verdict);
+
+/* RFC 8972 section 5.1; 240 to 251 are for experiments. */
+enum tlv {
+	TLV_PADDING = 1,
+	TLV_LOCATION = 2,
+	TLV_TIMESTAMP_INFORMATION = 3,
+	TLV_CLASS_OF_SERVICE = 4,
+	TLV_DIRECT_MEASUREMENT = 5,
+	TLV_ACCESS_REPORT = 6,
+	TLV_FOLLOW_UP = 7,
+	TLV_HMAC = 8,
+	TLV_POINTS = 251, /* ours: begins with TLV_POINTS_MAGIC */
+};
+
+#define TLV_UNRECOGNIZED 0x80 /* U */
+#define TLV_MALFORMED    0x40 /* M */
+#define TLV_INTEGRITY    0x20 /* I: the TLVs' HMAC is wrong */
+
+#define TLV_POINTS_MAGIC 0x736f6e64u /* "sond" */
+
+/* Section 4.3: where a clock gets its time, how a stamp is made. */
+enum sync_source { SYNC_NTP = 1, SYNC_PTP, SYNC_SSU, SYNC_GNSS, SYNC_LOCAL };
+enum stamp_method {
+	METHOD_HARDWARE = 1,
+	METHOD_SOFTWARE = 2,
+	METHOD_CONTROL_PLANE = 3,
+};
+
+/* The key of a session: HMAC-SHA-256 made ready once. */
+struct message_key;
+
+/* 1 to MESSAGE_KEY_SIZE_MAX bytes.  Returns 0, -EINVAL or -ENOMEM. */
+int message_key_create(const uint8_t *bytes, size_t size,
+		       struct message_key **ret_key);
+void message_key_destroy(struct message_key *key);
+
+/* Error Estimate (RFC 4656 section 4.1.2): S, Z, scale, multiplier.  'ns' is
+ * rounded up; negative: not known (the largest there is). */
+uint16_t message_error_estimate(bool synchronized, int64_t ns);
+/* Nanoseconds of it; *ret_synchronized is S. */
+int64_t message_error_ns(uint16_t estimate, bool *ret_synchronized);
+
+/* 64-bit NTP (RFC 5905) or truncated PTPv2 (RFC 8186; 'ptp') time; a time
+ * that went there and back is the same to the nanosecond, 1970 to 2036 and
+ * on into the next NTP era. */
+uint64_t message_time_pack(struct wall at, bool ptp);
+struct wall message_time_unpack(uint64_t packed, bool ptp);
+
+/* A request in the making: the caller's buffer of 'room' bytes. */
+struct message {
+	uint8_t *bytes;
+	size_t room;
+	size_t size;    /* so far */
+	size_t hmac_at; /* the HMAC TLV's, once it is there; else 0 */
+	bool keyed;
+};
+
+struct message_request {
+	uint32_t seq;
+	uint16_t ssid; /* 0: none */
+	uint16_t error_estimate;
+	struct wall at;
+};
+
+/* begin, add TLVs, end.  begin: false if the room is too small. */
+bool message_begin(struct message *message, uint8_t *bytes, size_t room,
+		   bool keyed);
+/* The value of a new TLV, zeros, to be filled in; NULL: no room. */
+uint8_t *message_tlv_add(struct message *message, enum tlv type, size_t size);
+/* Extra padding up to 'size' bytes in all, the HMAC TLV that end adds counted;
+ * false if they are already more, or fewer than a TLV's head is missing. */
+bool message_pad(struct message *message, size_t size);
+/* Writes the fields and, with a key, both HMACs; may be called again for the
+ * next packet of the same shape.  Returns the size, 0: no room. */
+size_t message_end(struct message *message,
+		   const struct message_request *request,
+		   struct message_key *key);
+
+/* Which of 64 requests in a row came to the reflector: bit k is number
+ * 'last' - 63 + k.  With it a sender knows where each packet was lost, doubled
+ * or overtaken: every answer tells of the 64 up to the highest that came, and
+ * of 64 others that its request asked about. */
+struct message_arrivals {
+	uint32_t last;
+	bool known;
+	uint64_t came;
+	uint64_t extra[2]; /* copies beyond the first, 3 at most, in binary */
+	uint64_t late;     /* came first after a higher one */
+};
+
+/* What the reflector's host knows of a request and its answer. */
+struct message_reflection {
+	uint32_t seq; /* of the answer: the sender's, or its own count */
+	uint16_t error_estimate;
+	struct wall received, sent;
+	uint8_t ttl, dscp, ecn; /* of the request as received */
+	bool dscp_refused;      /* the class asked for is not allowed */
+	uint8_t ip_version;     /* 4 or 6 */
+	uint8_t address[2][16]; /* of the request: its source, its destination;
+				   IPv4 in the first 4 bytes */
+	uint16_t port[2];
+	enum sync_source sync;
+	enum stamp_method method; /* of 'received'; 'sent' is software */
+	uint32_t received_count, sent_count; /* of this session */
+	bool stateless;                      /* 'seq' is the sender's */
+	uint32_t first;                      /* the session's first request */
+	struct message_arrivals newest, block;
+	/* Earlier answers whose way out is now known, the most urgent first;
+	 * message_reply_write() sets how many of them it told. */
+	const struct message_points *const *earlier;
+	size_t earlier_count;
+	size_t told_count;
+	/* The newest answer that is known to have gone; NULL: none. */
+	const struct message_points *follow_up;
+};
+
+/* The reflector's stamps of one answer: leg forward from RECEIVED_HW on, leg
+ * back up to SENT_HW, by the reflector's clock. */
+struct message_points {
+	uint32_t seq; /* the sender's */
+	uint32_t reflected_seq;
+	point_set stamped;
+	int64_t at_ns[LEG_COUNT][POINT_COUNT];
+};
+
+struct message_in {
+	const uint8_t *bytes;
+	size_t size;
+	uint32_t seq;
+	uint16_t ssid;
+	uint16_t error_estimate;
+	struct wall at;
+	int dscp_wanted;    /* class of service of the answer; -1: any */
+	bool stamps_wanted; /* asks how answers went out: follow-up, points */
+	bool block_wanted;  /* asks what came of 64 earlier requests */
+	uint32_t block_last;
+};
+
+/* A request as it came in; borrows 'bytes'.  'key' NULL: without. */
+enum message_verdict message_request_read(const uint8_t *bytes, size_t size,
+					  struct message_key *key,
+					  struct message_in *ret_request);
+
+/* The answer, as long as the request to the byte; 'ret_bytes' has room for
+ * it and is not the request.  TLVs are answered in place and order: unknown
+ * ones with U, from a malformed one on (M) as they came, all with I if their
+ * HMAC is wrong.  Returns the size. */
+size_t message_reply_write(const struct message_in *request,
+			   struct message_reflection *reflection,
+			   struct message_key *key, uint8_t *ret_bytes);
+
+#define MESSAGE_POINTS_MAX 8
+
+#define REPLY_CLASS     0x01
+#define REPLY_DIRECT    0x02
+#define REPLY_FOLLOW_UP 0x04
+#define REPLY_TIME      0x08
+#define REPLY_LOCATION  0x10
+#define REPLY_ACCESS    0x20
+
+/* An answer as it came in.  Sections that 'present' does not name are 0. */
+struct message_reply {
+	uint32_t seq; /* the sender's own number, returned */
+	uint32_t reflected_seq;
+	uint16_t ssid;
+	uint16_t error_estimate;
+	uint8_t ttl;           /* of the request at the reflector */
+	struct wall requested; /* the request's time stamp, returned */
+	struct wall received, sent;
+	uint8_t tlv_flags; /* all TLVs' flags, or-ed; 0: all were answered */
+	uint8_t present;   /* REPLY_... */
+	uint8_t dscp, ecn; /* of the request at the reflector */
+	bool dscp_refused;
+	uint32_t direct_sent; /* direct measurement: our own, returned */
+	uint32_t direct_received, direct_replied;
+	uint32_t follow_up_seq; /* the reflector's number */
+	struct wall follow_up_at;
+	uint8_t follow_up_method;
+	uint8_t sync_in, method_in, sync_out, method_out;
+	uint8_t ip_version;
+	uint8_t address[2][16]; /* request's source and destination there */
+	uint16_t port[2];
+	uint8_t access_id, access_code;
+	bool stateless; /* the reflector says so; false: not known */
+	uint32_t first; /* request of its session; valid if newest.known */
+	struct message_arrivals newest, block;
+	struct message_points points[MESSAGE_POINTS_MAX];
+	size_t points_count;
+};
+
+enum message_verdict message_reply_read(const uint8_t *bytes, size_t size,
+					struct message_key *key,
+					struct message_reply *ret_reply);
+
+/* Sizes of TLV values, for message_tlv_add(). */
+#define TLV_TIMESTAMP_INFORMATION_SIZE 4
+#define TLV_CLASS_OF_SERVICE_SIZE      4
+#define TLV_DIRECT_MEASUREMENT_SIZE    12
+#define TLV_ACCESS_REPORT_SIZE         4
+#define TLV_FOLLOW_UP_SIZE             16
+/* Ports and two sub-TLVs that ask for both addresses. */
+#define TLV_LOCATION_SIZE 44
+
+/* Fill a value that message_tlv_add() returned; timestamp information and
+ * follow-up are asked for by zeros. */
+void tlv_class_ask(uint8_t *value, uint8_t dscp, uint8_t ecn);
+void tlv_direct_ask(uint8_t *value, uint32_t sent_count);
+void tlv_access_ask(uint8_t *value, uint8_t access_id, uint8_t code);
+void tlv_location_ask(uint8_t *value);
+
+/* Bytes of a points TLV's value with room for 'count' answers of 'points'
+ * stamps each; tlv_points_ask() makes it a question for those of 'set',
+ * tlv_block_ask() one for what came of the 64 requests around 'seq' too. */
+size_t tlv_points_size(size_t count, size_t points);
+void tlv_points_ask(uint8_t *value, point_set set);
+void tlv_block_ask(uint8_t *value, uint32_t seq);
+
+/* ---- sockets -------------------------------------------------------------
+ *
+ * A UDP socket that says when each packet passed the kernel (SO_TIMESTAMPING)
+ * and needs no privilege for it. */
+
+struct probe_socket;
+
+struct probe_socket_options {
+	const struct sockaddr *local;  /* its port may be 0 */
+	const struct sockaddr *remote; /* NULL: serves anybody */
+	const char *interface;         /* its packets alone; NULL: any */
+	uint8_t ttl;                   /* 0: 255, RFC 8762 section 4.2 */
+	uint8_t dscp;                  /* of what leaves, 0 to 63 */
+	bool hardware;                 /* ask for the card's stamps too */
+	bool unstamped;                /* T0: no stamps of the kernel */
+};
+
+/* Opens, binds and connects.  Returns 0 or -errno; *ret_fault names what was
+ * refused.  The caller owns *ret_socket. */
+int probe_socket_open(const struct probe_socket_options *options,
+		      struct probe_socket **ret_socket,
+		      struct fault *ret_fault);
+void probe_socket_close(struct probe_socket *socket);
+int probe_socket_fd(const struct probe_socket *socket);
+/* Where it is bound. */
+struct sockaddr_storage probe_socket_local(const struct probe_socket *socket);
+
+/* Largest number of packets a call. */
+#define PROBE_BATCH 32
+
+/* One packet, received or to be sent. */
+struct probe_packet {
+	uint8_t *bytes; /* received: the socket's, until the next receive */
+	size_t size;
+	struct sockaddr_storage peer;  /* to send: family 0 if connected */
+	struct sockaddr_storage local; /* the address it came to; to send: the
+					  one it leaves from, family 0: any */
+	uint32_t key;                  /* to send: names it among the stamps */
+	bool stamp;                    /* to send: stamp it on its way out */
+	int dscp;                      /* to send: -1: the socket's */
+	/* Received: */
+	uint8_t ttl, dscp_received, ecn;
+	struct stamp received;    /* STAMP_KERNEL, or STAMP_NONE */
+	struct stamp received_hw; /* STAMP_HARDWARE, or STAMP_NONE */
+};
+
+/* Up to 'count' (PROBE_BATCH at most) packets that wait; does not block.
+ * *ret_at is the time right after the system call.  Returns how many, 0, or
+ * -errno (-ECONNREFUSED: see probe_socket_events()). */
+int probe_socket_receive(struct probe_socket *socket, int count,
+			 struct probe_packet *ret_packets, struct wall *ret_at);
+
+/* Sends packets[0] to packets[count - 1] in this order; returns how many, or
+ * -errno if the first was refused. */
+int probe_socket_send(struct probe_socket *socket,
+		      const struct probe_packet *packets, int count);
+
+/* What the kernel reports of packets that were sent. */
+enum probe_event_kind {
+	PROBE_EVENT_SCHED,   /* POINT_SCHED */
+	PROBE_EVENT_SENT,    /* POINT_SENT */
+	PROBE_EVENT_SENT_HW, /* POINT_SENT_HW */
+	PROBE_EVENT_REFUSED, /* an ICMP error came back */
+};
+
+struct probe_event {
+	enum probe_event_kind kind;
+	uint32_t key;   /* of the packet; REFUSED: not set */
+	struct wall at; /* the stamp */
+	int error;      /* REFUSED: errno, e.g. ECONNREFUSED */
+	uint8_t icmp_type, icmp_code;
+	struct sockaddr_storage from; /* REFUSED: who says so */
+};
+
+/* Up to 'count' of them; does not block. */
+int probe_socket_events(struct probe_socket *socket, int count,
+			struct probe_event *ret_events);
+
+/* Whether stamps name their packet by its key (SCM_TS_OPT_ID, Linux 6.13);
+ * otherwise by counting what was sent, which is made good after a refusal. */
+bool probe_socket_keyed_stamps(const struct probe_socket *socket);
+
+/* ---- reflector -----------------------------------------------------------
+ *
+ * Answers test packets on one or more sockets.  Never sends more bytes than
+ * it got, never more packets than its token buckets allow, and forgets the
+ * longest idle session when there are too many. */
+
+/* X(name, unit, line).  received = answered + every other row but the last
+ * three. */
+#define REFLECTOR_COUNTERS(X)                                         \
+	X(received, "packets", "came to the reflector")               \
+	X(answered, "packets", "answered")                            \
+	X(short_packets, "packets", "shorter than a test packet")     \
+	X(hmac_wrong, "packets", "with the HMAC of another key")      \
+	X(limited, "packets", "beyond the rate of their prefix")      \
+	X(refused, "packets", "answers that the kernel did not take") \
+	X(stamps_lost, "answers", "whose stamps never came")          \
+	X(sessions, "sessions", "begun")                              \
+	X(sessions_evicted, "sessions", "forgotten for want of room")
+
+struct reflector_counters {
+	REFLECTOR_COUNTERS(COUNTER_FIELD)
+};
+
+extern const struct counter_row reflector_counter_rows[];
+extern const size_t reflector_counter_count;
+
+#define REFLECTOR_SOCKETS_MAX  4
+#define REFLECTOR_SESSIONS_MIN 16
+#define REFLECTOR_SESSIONS_MAX 65536
+#define REFLECTOR_RATE_PRESET  50000 /* packets a second and prefix */
+#define REFLECTOR_PREFIX4      24
+#define REFLECTOR_PREFIX6      56
+
+struct reflector_options {
+	const uint8_t *key; /* NULL: without authentication */
+	size_t key_size;
+	uint32_t session_count; /* remembered at most; 0: 4096 */
+	uint32_t rate_pps;      /* for each prefix; 0: as many as come */
+	bool stateless;    /* answers have the sender's numbers (RFC 8762 4) */
+	bool refuse_class; /* answers keep the request's own DSCP */
+	bool synchronized; /* the clock is set by NTP, PTP or the like */
+	int64_t error_ns;  /* what the clock is known to; negative: unknown */
+	/* For tests: the clock as it would be. */
+	int64_t sim_offset_ns;
+};
+
+struct reflector;
+
+/* Takes all memory.  Returns 0, -EINVAL or -ENOMEM. */
+int reflector_create(const struct reflector_options *options,
+		     struct reflector **ret_reflector);
+/* Closes its sockets too. */
+void reflector_destroy(struct reflector *reflector);
+
+/* Takes the socket, unless it returns -ENOSPC. */
+int reflector_socket_add(struct reflector *reflector,
+			 struct probe_socket *socket);
+
+/* Answers what waits; waits up to 'timeout_ms' if nothing does (0: not, -1:
+ * for ever).  Returns how many were answered, 0, or -errno. */
+int reflector_turn(struct reflector *reflector, int timeout_ms);
+
+/* A stamp of a request or answer from elsewhere (BPF): the packet is named
+ * by the sender's address and its number.  False: no such answer is known. */
+bool reflector_stamp_add(struct reflector *reflector,
+			 const struct sockaddr_storage *peer, uint32_t seq,
+			 enum leg leg, enum point point, struct wall at);
+
+struct reflector_counters reflector_counters(const struct reflector *reflector);
+
+/* ---- sender --------------------------------------------------------------
+ *
+ * Sends a packet in each slot of a schedule and joins what comes back.  Every
+ * slot becomes a trip, sent or not: nothing is left out of the account. */
+
+/* X(name, unit, line).  slots = sent + skipped + failed;
+ * sent = answered + lost + those still awaited. */
+#define SENDER_COUNTERS(X)                                                    \
+	X(slots, "slots", "of the schedule so far")                           \
+	X(sent, "packets", "sent")                                            \
+	X(late, "packets", "sent later than the tolerance")                   \
+	X(skipped, "slots", "gone by before a packet could be sent")          \
+	X(failed, "packets", "refused by the system")                         \
+	X(answered, "packets", "answered in time")                            \
+	X(lost, "packets", "not answered in time")                            \
+	X(duplicates, "answers", "to packets that were answered before")      \
+	X(too_late, "answers", "that came after their time limit")            \
+	X(strange, "packets", "that answer nothing of this session")          \
+	X(short_packets, "packets", "too short for an answer")                \
+	X(hmac_wrong, "answers", "with the HMAC of another key")              \
+	X(tlvs_unrecognized, "answers",                                       \
+	  "with a TLV the reflector does not know")                           \
+	X(tlvs_malformed, "answers", "with a TLV that is damaged")            \
+	X(tlvs_integrity, "answers", "whose TLVs do not prove themselves")    \
+	X(refusals, "messages", "of ICMP: nobody there, no way, not allowed") \
+	X(clock_steps, "steps", "of this host's clock")
+
+struct sender_counters {
+	SENDER_COUNTERS(COUNTER_FIELD)
+};
+
+extern const struct counter_row sender_counter_rows[];
+extern const size_t sender_counter_count;
+
+#define SENDER_RATE_MIN_HZ 0.001
+#define SENDER_RATE_MAX_HZ 20000.0
+#define SENDER_TIMEOUT_S   1
+
+struct sender_options {
+	const struct sockaddr *local;
+	const struct sockaddr *remote;
+	const char *interface; /* NULL: any */
+	const uint8_t *key;    /* NULL: without authentication */
+	size_t key_size;
+	bool echo;      /* the peer sends back what it gets, and no more */
+	bool poisson;   /* else isochronous */
+	uint64_t seed;  /* of the Poisson schedule */
+	double rate_hz; /* SENDER_RATE_MIN_HZ to SENDER_RATE_MAX_HZ */
+	uint32_t count; /* slots; 0: until stopped */
+	size_t size;    /* UDP payload; 0: as long as the TLVs are */
+	uint8_t dscp, ttl;
+	int dscp_wanted;    /* of the answers; -1: as the requests' */
+	bool sleep;         /* wait for answers asleep, not spinning */
+	bool hardware;      /* the card's stamps too */
+	bool unstamped;     /* no stamps of the kernel: T0 */
+	bool interleave;    /* every other packet's way out unstamped: what do
+			       the stamps cost? */
+	point_set wanted;   /* of the reflector's points; 0: those of T1 */
+	int64_t timeout_ns; /* 0: SENDER_TIMEOUT_S */
+	int64_t late_ns;    /* tolerance of a slot; 0: a tenth of its length,
+			       10 us at least */
+	bool synchronized;
+	int64_t error_ns; /* what the clock is known to; negative: unknown */
+	/* Each trip once, in order of 'seq', when its time limit is past;
+	 * valid during the call. */
+	void (*emit)(void *context, const struct trip *trip);
+	void *context;
+};
+
+struct sender;
+
+/* Opens the socket, takes all memory.  Returns 0 or a negative code, and
+ * *ret_fault says why. */
+int sender_create(const struct sender_options *options,
+		  struct sender **ret_sender, struct fault *ret_fault);
+void sender_destroy(struct sender *sender);
+
+/* One slot: waits for it, joins meanwhile what comes back, sends.  After the
+ * last one (or sender_stop()): waits for what is still under way.  Returns 1,
+ * 0 when all is over, or -errno.  Blocks up to a slot, 100 ms at most. */
+int sender_turn(struct sender *sender);
+
+/* No further slots.  From any thread or a signal handler. */
+void sender_stop(struct sender *sender);
+
+/* The points that trips of this run can have at best. */
+point_set sender_points(const struct sender *sender);
+/* Bytes of UDP payload that are sent. */
+size_t sender_size(const struct sender *sender);
+/* True once an answer came with the reflector's own stamps (TLV_POINTS). */
+bool sender_peer_knows_points(const struct sender *sender);
+/* The last refusal, "" if none. */
+const char *sender_refusal(const struct sender *sender);
+
+/* A stamp of one of this host's points from elsewhere (BPF).  False: that
+ * packet is no longer known. */
+bool sender_stamp_add(struct sender *sender, uint32_t seq, enum leg leg,
+		      enum point point, struct wall at);
+
+struct sockaddr_storage sender_local(const struct sender *sender);
+struct sender_counters sender_counters(const struct sender *sender);
 
 #endif

@@ -1,0 +1,252 @@
+/* sonde reflect: answers round trip packets. */
+#include <errno.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stddef.h>
+#include <string.h>
+
+#include "cli/probe_private.h"
+
+#define COUNT(array) (sizeof(array) / sizeof(array)[0])
+#define AT(member)   offsetof(struct reflect_options, member)
+
+struct reflect_options {
+	int64_t port, rate, sessions;
+	char *local, *interface;
+	bool stateless, refuse_class, hardware, json;
+	struct key_options key;
+	struct common_options common;
+};
+
+static const struct option_row rows[] = {
+	{.name = "port",
+	 .letter = 'p',
+	 .type = OPTION_COUNT,
+	 .offset = AT(port),
+	 .preset = MESSAGE_PORT,
+	 .min = 1,
+	 .max = UINT16_MAX,
+	 .help = "UDP port; below 1024 needs a privilege"},
+	{.name = "local",
+	 .type = OPTION_TEXT,
+	 .offset = AT(local),
+	 .min = 1,
+	 .placeholder = "ADDRESS",
+	 .preset_note = "all, IPv4 and IPv6",
+	 .help = "answer on this address alone"},
+	{.name = "interface",
+	 .letter = 'i',
+	 .type = OPTION_TEXT,
+	 .offset = AT(interface),
+	 .min = 1,
+	 .placeholder = "NAME",
+	 .preset_note = "all",
+	 .help = "answer on this interface alone"},
+	{.name = "rate",
+	 .type = OPTION_COUNT,
+	 .zero = true,
+	 .offset = AT(rate),
+	 .preset = REFLECTOR_RATE_PRESET,
+	 .min = 1,
+	 .max = 100000000,
+	 .help = "answers a second for each prefix (IPv4 /24, IPv6 /56); 0 "
+		 "sets no limit"},
+	{.name = "sessions",
+	 .type = OPTION_COUNT,
+	 .offset = AT(sessions),
+	 .preset = 4096,
+	 .min = REFLECTOR_SESSIONS_MIN,
+	 .max = REFLECTOR_SESSIONS_MAX,
+	 .help = "senders that are remembered at most"},
+	{.name = "stateless",
+	 .type = OPTION_BOOL,
+	 .offset = AT(stateless),
+	 .help = "answers have the sender's numbers, not their own"},
+	{.name = "refuse-class",
+	 .type = OPTION_BOOL,
+	 .offset = AT(refuse_class),
+	 .help = "answers keep the request's class of service"},
+	{.name = "hardware",
+	 .type = OPTION_BOOL,
+	 .offset = AT(hardware),
+	 .help = "the network card's own stamps too"},
+	{.name = "json",
+	 .type = OPTION_BOOL,
+	 .offset = AT(json),
+	 .help = "print the counters as JSON"},
+};
+
+static const struct option_group groups[] = {
+	{"Reflector", rows, COUNT(rows), 0},
+	{"Key", key_rows, KEY_ROWS_COUNT, AT(key)},
+	{"Others", common_rows, COMMON_ROWS_COUNT, AT(common)},
+};
+
+static const struct option_table table = {groups, COUNT(groups)};
+
+static volatile sig_atomic_t stopped;
+
+static void stop(void *object)
+{
+	(void)object;
+	stopped = 1;
+}
+
+static int socket_add(struct reflector *reflector,
+		      const struct reflect_options *options,
+		      const struct sockaddr_storage *local,
+		      struct fault *ret_fault)
+{
+	struct probe_socket_options asked = {
+		.local = (const struct sockaddr *)local,
+		.interface = options->interface,
+		.hardware = options->hardware,
+	};
+	struct probe_socket *made;
+	int rc = probe_socket_open(&asked, &made, ret_fault);
+
+	if (rc == 0)
+		rc = reflector_socket_add(reflector, made);
+	if (rc == 0 && !options->json)
+		fprintf(stderr, "sonde: reflect: answering on %s\n",
+			address_show(local));
+	return rc;
+}
+
+/* All addresses are two sockets; a host may be without one of them. */
+static int sockets_add(struct reflector *reflector,
+		       const struct reflect_options *options,
+		       struct fault *ret_fault)
+{
+	struct sockaddr_storage any4, any6;
+	int rc4, rc6;
+
+	if (address_resolve("0.0.0.0", (uint16_t)options->port, AF_INET,
+			    &any4) >= 0 ||
+	    address_resolve("::", (uint16_t)options->port, AF_INET6, &any6) >=
+		    0)
+		return fault_set(ret_fault, -EINVAL, "addresses");
+	rc4 = socket_add(reflector, options, &any4, ret_fault);
+	if (rc4 == -EACCES || rc4 == -EADDRINUSE)
+		return rc4;
+	rc6 = socket_add(reflector, options, &any6, ret_fault);
+	return rc4 == 0 || rc6 == 0 ? 0 : rc4;
+}
+
+static void counters_print(const struct reflector_counters *counters, bool json)
+{
+	const uint64_t *values = (const uint64_t *)counters;
+
+	for (size_t i = 0; i < reflector_counter_count; i++) {
+		const struct counter_row *row = &reflector_counter_rows[i];
+
+		if (json)
+			printf("%s\"%s\":%" PRIu64, i ? "," : "{", row->name,
+			       values[i]);
+		else if (values[i] > 0)
+			printf("%14" PRIu64 "  %s: %s\n", values[i], row->unit,
+			       row->line);
+	}
+	if (json)
+		printf("}\n");
+}
+
+static int reflect_loop(struct reflector *reflector, bool json)
+{
+	struct reflector_counters counters;
+	int rc = 0;
+
+	signals_catch_for(stop, NULL);
+	while (!stopped && rc >= 0)
+		rc = reflector_turn(reflector, 200);
+	signals_release();
+	counters = reflector_counters(reflector);
+	counters_print(&counters, json);
+	if (rc < 0)
+		fprintf(stderr, "sonde: reflect: %s\n", err_sentence(rc));
+	return rc < 0 ? EXIT_PARTIAL : EXIT_DONE;
+}
+
+static int reflect_begin(const struct reflect_options *options,
+			 struct reflector *reflector)
+{
+	struct sockaddr_storage local;
+	struct fault fault;
+	int rc = -1;
+
+	if (options->local) {
+		rc = address_resolve(options->local, (uint16_t)options->port,
+				     AF_UNSPEC, &local);
+		if (rc >= 0)
+			return rc;
+		rc = socket_add(reflector, options, &local, &fault);
+	} else {
+		rc = sockets_add(reflector, options, &fault);
+	}
+	if (rc == -EACCES && options->port < 1024)
+		return usage_fail("reflect: %s; port %d needs a privilege, "
+				  "ports from 1024 on do not",
+				  fault.text, (int)options->port);
+	return rc < 0 ? usage_fail("reflect: %s", fault.text) : -1;
+}
+
+static int reflect_run(const struct reflect_options *options)
+{
+	struct reflector_options made = {
+		.session_count = (uint32_t)options->sessions,
+		.rate_pps = (uint32_t)options->rate,
+		.stateless = options->stateless,
+		.refuse_class = options->refuse_class,
+		.error_ns = -1,
+	};
+	struct reflector *reflector;
+	struct key key;
+	int rc = key_read(&options->key, &key);
+
+	if (rc >= 0)
+		return rc;
+	made.key = key.size > 0 ? key.bytes : NULL;
+	made.key_size = key.size;
+	rc = reflector_create(&made, &reflector);
+	if (rc < 0)
+		return usage_fail("reflect: %s", err_sentence(rc));
+	rc = reflect_begin(options, reflector);
+	if (rc < 0)
+		rc = reflect_loop(reflector, options->json);
+	reflector_destroy(reflector);
+	return rc;
+}
+
+static int reflect_main(const struct verb *verb, int argc, char **argv)
+{
+	struct reflect_options options;
+	struct option_line line = {NULL, 0, {""}};
+	int rc;
+
+	if (options_init(verb->options, &options) < 0)
+		return usage_fail("%s", err_sentence(-ENOMEM));
+	rc = verb_line_parse(verb, argc, argv, &options, &line);
+	if (rc < 0 && line.rest_count > 0)
+		rc = usage_fail("reflect: takes no arguments");
+	if (rc < 0)
+		rc = reflect_run(&options);
+	options_fini(verb->options, &options);
+	return rc;
+}
+
+const struct verb reflect_verb = {
+	.name = "reflect",
+	.main = reflect_main,
+	.synopsis = "[OPTION...]",
+	.line = "answer round trip packets, for 'sonde rtt' elsewhere",
+	.about = "A STAMP reflector (RFC 8762, RFC 8972) that also answers "
+		 "TWAMP Light. Tells its\n"
+		 "own stamps of each packet to senders that ask. Never sends "
+		 "more bytes than it\n"
+		 "got, nor more packets than the rate allows to a prefix. "
+		 "Runs until interrupted,\n"
+		 "then prints what it counted.",
+	.examples = "  sonde reflect\n"
+		    "  sonde reflect --port 8620 --key-file ./key\n",
+	.options = &table,
+};

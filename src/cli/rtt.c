@@ -1,0 +1,345 @@
+/* sonde rtt HOST: round trips, stamped at every layer. */
+#include <errno.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli/probe_private.h"
+
+#define COUNT(array) (sizeof(array) / sizeof(array)[0])
+#define AT(member)   offsetof(struct rtt_options, member)
+
+static const struct option_row send_rows[] = {
+	{.name = "port",
+	 .letter = 'p',
+	 .type = OPTION_COUNT,
+	 .offset = AT(port),
+	 .preset = MESSAGE_PORT,
+	 .min = 1,
+	 .max = UINT16_MAX,
+	 .help = "the reflector's UDP port"},
+	{.name = "rate",
+	 .letter = 'r',
+	 .type = OPTION_COUNT,
+	 .offset = AT(rate),
+	 .preset = 10,
+	 .min = 1,
+	 .max = 20000,
+	 .placeholder = "HZ",
+	 .help = "packets a second"},
+	{.name = "interval",
+	 .type = OPTION_DURATION,
+	 .zero = true,
+	 .offset = AT(interval_ns),
+	 .min = NS_PER_S / 20000,
+	 .max = 1000 * NS_PER_S,
+	 .preset_note = "by the rate",
+	 .help = "instead of a rate: time between packets"},
+	{.name = "count",
+	 .letter = 'n',
+	 .type = OPTION_COUNT,
+	 .zero = true,
+	 .offset = AT(count),
+	 .min = 1,
+	 .max = UINT32_MAX / 2,
+	 .preset_note = "until interrupted",
+	 .help = "so many packets"},
+	{.name = "duration",
+	 .type = OPTION_DURATION,
+	 .zero = true,
+	 .offset = AT(duration_ns),
+	 .min = NS_PER_S / 1000,
+	 .max = NS_PER_S * 86400 * 365,
+	 .preset_note = "until interrupted",
+	 .help = "instead of a count: so long"},
+	{.name = "poisson",
+	 .type = OPTION_BOOL,
+	 .offset = AT(poisson),
+	 .help = "at random moments (RFC 2330), not at even ones"},
+	{.name = "seed",
+	 .type = OPTION_COUNT,
+	 .zero = true,
+	 .offset = AT(seed),
+	 .preset = 1,
+	 .max = INT64_MAX,
+	 .help = "of the random moments: the same seed gives the same"},
+	{.name = "timeout",
+	 .type = OPTION_DURATION,
+	 .offset = AT(timeout_ns),
+	 .preset = NS_PER_S,
+	 .min = NS_PER_S / 1000,
+	 .max = 10 * NS_PER_S,
+	 .help = "what is answered later is lost"},
+	{.name = "sleep",
+	 .type = OPTION_BOOL,
+	 .offset = AT(sleep),
+	 .help = "wait for answers asleep, as most programs do"},
+	{.name = "cpu",
+	 .type = OPTION_COUNT,
+	 .zero = true,
+	 .offset = AT(cpu),
+	 .preset = PATH_CPU_ANY,
+	 .max = 1023,
+	 .preset_note = "any",
+	 .help = "send and receive on this CPU alone"},
+	{.name = "realtime",
+	 .type = OPTION_BOOL,
+	 .offset = AT(realtime),
+	 .help = "with real-time priority where permitted"},
+};
+
+static const struct option_row packet_rows[] = {
+	{.name = "size",
+	 .letter = 's',
+	 .type = OPTION_COUNT,
+	 .zero = true,
+	 .offset = AT(size),
+	 .min = MESSAGE_SIZE_MIN,
+	 .max = MESSAGE_SIZE_MAX,
+	 .preset_note = "as its fields need",
+	 .placeholder = "BYTES",
+	 .help = "UDP payload; short ones have no room for every stamp"},
+	{.name = "dscp",
+	 .type = OPTION_COUNT,
+	 .zero = true,
+	 .offset = AT(dscp),
+	 .max = 63,
+	 .help = "class of service"},
+	{.name = "reply-dscp",
+	 .type = OPTION_COUNT,
+	 .zero = true,
+	 .offset = AT(reply_dscp),
+	 .preset = -1,
+	 .max = 63,
+	 .preset_note = "the same",
+	 .help = "class of service of the answers"},
+	{.name = "ttl",
+	 .type = OPTION_COUNT,
+	 .offset = AT(ttl),
+	 .preset = 255,
+	 .min = 1,
+	 .max = 255,
+	 .help = "time to live, hop limit"},
+	{.name = "echo",
+	 .type = OPTION_BOOL,
+	 .offset = AT(echo),
+	 .help = "the peer is a plain UDP echo server, no reflector"},
+};
+
+static const struct option_row host_rows[] = {
+	{.name = "ipv4",
+	 .letter = '4',
+	 .type = OPTION_BOOL,
+	 .offset = AT(ip4),
+	 .help = "the host's IPv4 address"},
+	{.name = "ipv6",
+	 .letter = '6',
+	 .type = OPTION_BOOL,
+	 .offset = AT(ip6),
+	 .help = "the host's IPv6 address"},
+	{.name = "local",
+	 .type = OPTION_TEXT,
+	 .offset = AT(local),
+	 .min = 1,
+	 .placeholder = "ADDRESS",
+	 .preset_note = "by the route",
+	 .help = "send from this address"},
+	{.name = "interface",
+	 .letter = 'i',
+	 .type = OPTION_TEXT,
+	 .offset = AT(interface),
+	 .min = 1,
+	 .placeholder = "NAME",
+	 .preset_note = "by the route",
+	 .help = "send and receive on this interface alone"},
+	{.name = "hardware",
+	 .type = OPTION_BOOL,
+	 .offset = AT(hardware),
+	 .help = "the network card's own stamps too"},
+	{.name = "unstamped",
+	 .type = OPTION_BOOL,
+	 .offset = AT(unstamped),
+	 .help = "without the kernel's stamps: the application's alone"},
+	{.name = "interleave",
+	 .type = OPTION_BOOL,
+	 .offset = AT(interleave),
+	 .help = "stamp every other packet: what do stamps cost?"},
+};
+
+static const struct option_row view_rows[] = {
+	{.name = "json",
+	 .type = OPTION_BOOL,
+	 .offset = AT(json),
+	 .help = "an object a packet, a line each, then a summary"},
+};
+
+static const struct option_group groups[] = {
+	{"Sending", send_rows, COUNT(send_rows), 0},
+	{"Packets", packet_rows, COUNT(packet_rows), 0},
+	{"Host", host_rows, COUNT(host_rows), 0},
+	{"Key", key_rows, KEY_ROWS_COUNT, AT(key)},
+	{"View", view_rows, COUNT(view_rows), 0},
+	{"Others", common_rows, COMMON_ROWS_COUNT, AT(common)},
+};
+
+static const struct option_table table = {groups, COUNT(groups)};
+
+struct rtt {
+	const struct rtt_options *options;
+	struct path *path;
+	point_set points;
+};
+
+static void trip_take(void *context, const struct trip *trip)
+{
+	const struct rtt *rtt = context;
+
+	if (rtt->options->json)
+		rtt_trip_json(trip, rtt->points, stdout);
+}
+
+static void path_stop_it(void *path)
+{
+	path_stop(path);
+}
+
+static int rtt_loop(struct rtt *rtt)
+{
+	struct sender_counters counters;
+	int rc = 0;
+
+	signals_catch_for(path_stop_it, rtt->path);
+	while (rc != ERR_END) {
+		rtt->points = path_points(rtt->path);
+		rc = path_collect(rtt->path, 100, trip_take, rtt);
+		if (rtt->options->json && fflush(stdout) != 0)
+			break;
+	}
+	signals_release();
+	counters = path_counters(rtt->path);
+	if (rtt->options->json)
+		rtt_summary_json(&counters, path_trips_lost(rtt->path), stdout);
+	if (counters.answered > 0)
+		return counters.lost > 0 ? EXIT_PARTIAL : EXIT_DONE;
+	if (*sender_refusal(path_sender(rtt->path)))
+		fprintf(stderr, "sonde: rtt: %s\n",
+			sender_refusal(path_sender(rtt->path)));
+	fprintf(stderr, "sonde: rtt: no answer to %llu packets\n",
+		(unsigned long long)counters.sent);
+	return EXIT_NOT_ABLE;
+}
+
+static double rate_of(const struct rtt_options *options)
+{
+	if (options->interval_ns > 0)
+		return (double)NS_PER_S / (double)options->interval_ns;
+	return (double)options->rate;
+}
+
+static struct sender_options
+sender_options_of(const struct rtt_options *options, const struct key *key)
+{
+	double count = (double)options->count;
+
+	if (options->duration_ns > 0)
+		count = rate_of(options) * (double)options->duration_ns /
+			(double)NS_PER_S;
+	if (options->duration_ns > 0 && count < 1)
+		count = 1;
+	return (struct sender_options){
+		.interface = options->interface,
+		.key = key->size > 0 ? key->bytes : NULL,
+		.key_size = key->size,
+		.echo = options->echo,
+		.poisson = options->poisson,
+		.seed = (uint64_t)options->seed,
+		.rate_hz = rate_of(options),
+		.count = (uint32_t)count,
+		.size = (size_t)options->size,
+		.dscp = (uint8_t)options->dscp,
+		.dscp_wanted = (int)options->reply_dscp,
+		.ttl = (uint8_t)options->ttl,
+		.sleep = options->sleep,
+		.hardware = options->hardware,
+		.unstamped = options->unstamped,
+		.interleave = options->interleave,
+		.timeout_ns = options->timeout_ns,
+		.error_ns = -1,
+	};
+}
+
+static int rtt_run(const struct rtt_options *options, const char *host)
+{
+	struct rtt rtt = {.options = options};
+	struct path_options path = {.cpu = (int)options->cpu,
+				    .realtime = options->realtime};
+	struct sockaddr_storage remote, local = {0};
+	int family = options->ip4 == options->ip6 ? AF_UNSPEC
+		     : options->ip4               ? AF_INET
+						  : AF_INET6;
+	struct fault fault;
+	struct key key;
+	int rc = key_read(&options->key, &key);
+
+	if (rc < 0)
+		rc = address_resolve(host, (uint16_t)options->port, family,
+				     &remote);
+	if (rc >= 0)
+		return rc;
+	local.ss_family = remote.ss_family;
+	if (options->local)
+		rc = address_resolve(options->local, 0, remote.ss_family,
+				     &local);
+	if (rc >= 0)
+		return rc;
+	path.sender = sender_options_of(options, &key);
+	path.sender.local = (const struct sockaddr *)&local;
+	path.sender.remote = (const struct sockaddr *)&remote;
+	if (path_start(&path, &rtt.path, &fault) < 0)
+		return usage_fail("rtt: %s", fault.text);
+	rc = rtt_loop(&rtt);
+	path_destroy(rtt.path);
+	return rc;
+}
+
+static int rtt_main(const struct verb *verb, int argc, char **argv)
+{
+	struct rtt_options options;
+	struct option_line line = {
+		.rest = calloc((size_t)argc + 1, sizeof *line.rest)};
+	int rc;
+
+	if (!line.rest || options_init(verb->options, &options) < 0) {
+		free(line.rest);
+		return usage_fail("%s", err_sentence(-ENOMEM));
+	}
+	rc = verb_line_parse(verb, argc, argv, &options, &line);
+	if (rc < 0 && line.rest_count != 1)
+		rc = usage_fail("rtt: takes one host");
+	if (rc < 0 && options.count > 0 && options.duration_ns > 0)
+		rc = usage_fail("count, duration: only one of them");
+	if (rc < 0)
+		rc = rtt_run(&options, line.rest[0]);
+	options_fini(verb->options, &options);
+	free(line.rest);
+	return rc;
+}
+
+const struct verb rtt_verb = {
+	.name = "rtt",
+	.main = rtt_main,
+	.synopsis = "HOST[:PORT] [OPTION...]",
+	.line = "round trips to a reflector, stamped at every layer",
+	.about = "Sends numbered packets (STAMP, RFC 8762) to 'sonde reflect' "
+		 "or another STAMP or\n"
+		 "TWAMP Light reflector and joins the stamps of the "
+		 "application, the kernel and\n"
+		 "the wire on both hosts: how much of the delay is whose. "
+		 "Exits with 3 if packets\n"
+		 "were lost, with 1 if none was answered.",
+	.examples = "  sonde rtt 192.0.2.1\n"
+		    "  sonde rtt host.example --count 1000 --rate 1k --json\n"
+		    "  sonde rtt [2001:db8::1]:8620 --key-file ./key\n",
+	.options = &table,
+};
