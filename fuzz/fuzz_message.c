@@ -37,12 +37,14 @@ static void reply_try(const uint8_t *bytes, size_t size,
 static void request_try(const uint8_t *bytes, size_t size,
 			struct message_key *key)
 {
-	static const struct message_points earlier[1] = {
-		{.stamped = POINT_BIT(LEG_BACK, POINT_SENT)}};
+	static const struct message_points points = {
+		.stamped = POINT_BIT(LEG_BACK, POINT_SENT)};
+	static const struct message_points *const earlier[1] = {&points};
 	struct message_reflection reflection = {
 		.ip_version = size & 1 ? 6 : 4,
 		.earlier = earlier,
 		.earlier_count = 1,
+		.follow_up = &points,
 	};
 	struct message_in request;
 	uint8_t *reply;

@@ -331,14 +331,13 @@ const struct verb rtt_verb = {
 	.main = rtt_main,
 	.synopsis = "HOST[:PORT] [OPTION...]",
 	.line = "round trips to a reflector, stamped at every layer",
-	.about =
-		"Sends numbered packets (STAMP, RFC 8762) to 'sonde reflect' "
-		"or another STAMP or\n"
-		"TWAMP Light reflector and joins the stamps of the "
-		"application, the kernel and\n"
-		"the wire on both hosts: how much of the delay is whose. Exits "
-		"with 3 if packets\n"
-		"were lost, with 1 if none was answered.",
+	.about = "Sends numbered packets (STAMP, RFC 8762) to 'sonde reflect' "
+		 "or another STAMP or\n"
+		 "TWAMP Light reflector and joins the stamps of the "
+		 "application, the kernel and\n"
+		 "the wire on both hosts: how much of the delay is whose. "
+		 "Exits with 3 if packets\n"
+		 "were lost, with 1 if none was answered.",
 	.examples = "  sonde rtt 192.0.2.1\n"
 		    "  sonde rtt host.example --count 1000 --rate 1k --json\n"
 		    "  sonde rtt [2001:db8::1]:8620 --key-file ./key\n",

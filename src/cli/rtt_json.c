@@ -69,6 +69,21 @@ static void flags_json(const struct trip *trip, FILE *to)
 		fprintf(to, ",\"answers_lost\":%u", trip->answers_lost);
 }
 
+/* As the packet came there and its answer here. */
+static void heads_json(const struct trip *trip, FILE *to)
+{
+	static const char *const legs[LEG_COUNT] = {"forward", "back"};
+
+	for (int leg = 0; leg < LEG_COUNT; leg++) {
+		if (trip->ttl[leg] != 0)
+			fprintf(to, ",\"ttl_%s\":%u", legs[leg],
+				trip->ttl[leg]);
+		if (trip->dscp[leg] != TRIP_CLASS_UNKNOWN)
+			fprintf(to, ",\"dscp_%s\":%u,\"ecn_%s\":%u", legs[leg],
+				trip->dscp[leg], legs[leg], trip->ecn[leg]);
+	}
+}
+
 static void layers_json(const struct trip *trip, FILE *to)
 {
 	static const char *const names[LAYER_COUNT] = {"socket_ns", "kernel_ns",
@@ -95,8 +110,12 @@ void rtt_trip_json(const struct trip *trip, point_set points, FILE *to)
 		       trip->at_ns[LEG_BACK][POINT_RECEIVE] -
 			       trip->at_ns[LEG_FORWARD][POINT_SEND],
 		       to);
+	putc(',', to);
+	number_or_null("late_ns", !(trip->flags & TRIP_SKIPPED), trip->late_ns,
+		       to);
 	layers_json(trip, to);
 	flags_json(trip, to);
+	heads_json(trip, to);
 	segments_json(trip, points, to);
 	fputs("}\n", to);
 }

@@ -204,6 +204,9 @@ static void wishes_read(const uint8_t *bytes, size_t size, size_t base,
 			request->dscp_wanted = value[0] >> 2;
 		if (tlv.type == TLV_FOLLOW_UP || tlv.type == TLV_POINTS)
 			request->stamps_wanted = true;
+		if (tlv.type == TLV_POINTS && tlv.size >= TLV_POINTS_SIZE_MIN)
+			request->block_wanted =
+				points_block_asked(value, &request->block_last);
 	}
 }
 

@@ -1,14 +1,20 @@
 /* The reflector's stamps of earlier answers, in an experimental TLV (RFC 8972
- * section 5.1, type 240).  Its value:
+ * section 5.1, type 251).  Its value:
  *
  *      0  magic "sond"
  *      4  version, 1
  *      5  count of answers that follow; the sender writes 0
- *      6  0
+ *      6  flags: 1 the block at 56 is asked for, or told; 2 the reflector is
+ *         stateless; 4 this is an answer, no request that came back as it was
+ *      7  0
  *      8  the set of points that the sender wants
- *     16  the highest sequence number that came (4), 0 (4), and of the 64 up
- *         to it those that came, came again, came late (8 each)
- *     48  answers: the sender's sequence number (4), the reflector's (4), the
+ *     16  the highest sequence number that came (4), the first one of the
+ *         session (4), and of the 64 up to the highest those that came, that
+ *         came once or thrice again, twice or thrice again, late (8 each)
+ *     56  a sequence number that the sender asks about; in the answer the
+ *         last of the 64 around it that begin at a multiple of 64 (4), 0 (4)
+ *     64  what came of these 64: four sets as above
+ *     96  answers: the sender's sequence number (4), the reflector's (4), the
  *         set of points stamped (8), the time of the first of them in ns
  *         since 1970 (8), and of each further one its distance from the
  *         first, signed (4)
@@ -19,6 +25,11 @@
 #define POINTS_VERSION   1
 #define POINTS_HEAD_SIZE TLV_POINTS_SIZE_MIN
 #define ANSWER_HEAD_SIZE 24
+
+#define NEWEST_AT 24
+#define BLOCK_AT  64
+
+enum { POINTS_BLOCK = 1, POINTS_STATELESS = 2, POINTS_ANSWER = 4 };
 
 size_t tlv_points_size(size_t count, size_t points)
 {
@@ -32,6 +43,38 @@ void tlv_points_ask(uint8_t *value, point_set set)
 	store_be32(value, TLV_POINTS_MAGIC);
 	value[4] = POINTS_VERSION;
 	store_be64(value + 8, set);
+}
+
+void tlv_block_ask(uint8_t *value, uint32_t seq)
+{
+	value[6] |= POINTS_BLOCK;
+	store_be32(value + 56, seq);
+}
+
+bool points_block_asked(const uint8_t *value, uint32_t *ret_last)
+{
+	*ret_last = load_be32(value + 56) | 63;
+	return (value[6] & POINTS_BLOCK) != 0;
+}
+
+static void arrivals_write(const struct message_arrivals *arrivals, uint8_t *at)
+{
+	store_be64(at, arrivals->came);
+	store_be64(at + 8, arrivals->extra[0]);
+	store_be64(at + 16, arrivals->extra[1]);
+	store_be64(at + 24, arrivals->late);
+}
+
+static struct message_arrivals arrivals_read(const uint8_t *at, uint32_t last,
+					     bool known)
+{
+	return (struct message_arrivals){
+		.last = last,
+		.known = known,
+		.came = load_be64(at),
+		.extra = {load_be64(at + 8), load_be64(at + 16)},
+		.late = load_be64(at + 24),
+	};
 }
 
 /* What can be told: near enough to the first. */
@@ -87,14 +130,15 @@ void points_answer(uint8_t *value, size_t size,
 	size_t at = POINTS_HEAD_SIZE;
 	uint8_t count = 0;
 
-	store_be32(value + 16, reflection->seen.highest);
-	store_be32(value + 20, 0);
-	store_be64(value + 24, reflection->seen.seen);
-	store_be64(value + 32, reflection->seen.again);
-	store_be64(value + 40, reflection->seen.late);
+	store_be32(value + 16, reflection->newest.last);
+	store_be32(value + 20, reflection->first);
+	arrivals_write(&reflection->newest, value + NEWEST_AT);
+	store_be32(value + 56, reflection->block.last);
+	store_be32(value + 60, 0);
+	arrivals_write(&reflection->block, value + BLOCK_AT);
 	memset(value + at, 0, size - at);
 	for (size_t i = 0; i < reflection->earlier_count && i < 255; i++) {
-		size_t part = answer_write(&reflection->earlier[i], wanted,
+		size_t part = answer_write(reflection->earlier[i], wanted,
 					   value + at, size - at);
 
 		if (part == 0)
@@ -104,6 +148,10 @@ void points_answer(uint8_t *value, size_t size,
 	}
 	value[4] = POINTS_VERSION;
 	value[5] = count;
+	value[6] = (uint8_t)(POINTS_ANSWER |
+			     (reflection->block.known ? POINTS_BLOCK : 0) |
+			     (reflection->stateless ? POINTS_STATELESS : 0));
+	value[7] = 0;
 	reflection->told_count = count;
 }
 
@@ -141,14 +189,15 @@ void points_read(const uint8_t *value, size_t size, struct message_reply *reply)
 	struct cursor c = {value + POINTS_HEAD_SIZE, value + size};
 	unsigned count = value[5];
 
-	if (load_be32(value) != TLV_POINTS_MAGIC || value[4] != POINTS_VERSION)
+	if (load_be32(value) != TLV_POINTS_MAGIC ||
+	    value[4] != POINTS_VERSION || !(value[6] & POINTS_ANSWER))
 		return;
-	reply->seen = (struct message_seen){
-		load_be32(value + 16),
-		load_be64(value + 24),
-		load_be64(value + 32),
-		load_be64(value + 40),
-	};
+	reply->stateless = (value[6] & POINTS_STATELESS) != 0;
+	reply->first = load_be32(value + 20);
+	reply->newest =
+		arrivals_read(value + NEWEST_AT, load_be32(value + 16), true);
+	reply->block = arrivals_read(value + BLOCK_AT, load_be32(value + 56),
+				     (value[6] & POINTS_BLOCK) != 0);
 	while (count-- > 0 && reply->points_count < MESSAGE_POINTS_MAX &&
 	       answer_read(&c, &reply->points[reply->points_count]))
 		reply->points_count++;

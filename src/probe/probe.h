@@ -131,6 +131,7 @@ struct trip {
 	uint32_t seq; /* from 0 on, one for each slot */
 	uint32_t flags;
 	int64_t slot_ns; /* CLOCK_MONOTONIC: when it was to be sent */
+	int64_t late_ns; /* so long after that it was */
 	int64_t sent_ns; /* CLOCK_MONOTONIC_RAW at POINT_SEND */
 	int64_t rtt_ns;  /* by that clock up to the last POINT_RECEIVE */
 	point_set stamped;
@@ -138,11 +139,13 @@ struct trip {
 	uint32_t reflected_seq; /* the reflector's own count, stateful */
 	/* Copies beyond the first; all count as back if not LEG_KNOWN. */
 	uint8_t duplicates[LEG_COUNT];
-	uint8_t answers_lost;   /* of those that the reflector sent */
-	uint8_t ttl[LEG_COUNT]; /* as received there; 0: not known */
-	uint8_t dscp[LEG_COUNT];
-	uint8_t ecn[LEG_COUNT];
+	uint8_t answers_lost;    /* of those that the reflector sent */
+	uint8_t ttl[LEG_COUNT];  /* as received there; 0: not known */
+	uint8_t dscp[LEG_COUNT]; /* TRIP_CLASS_UNKNOWN: not known */
+	uint8_t ecn[LEG_COUNT];  /* the same */
 };
+
+#define TRIP_CLASS_UNKNOWN 255
 
 /* Names of the segments that a run with the points 'set' has, in path order:
  * segment i is between the i-th and the (i+1)-th point of the set.  Writes
@@ -216,7 +219,7 @@ enum tlv {
 	TLV_ACCESS_REPORT = 6,
 	TLV_FOLLOW_UP = 7,
 	TLV_HMAC = 8,
-	TLV_POINTS = 240, /* ours: begins with TLV_POINTS_MAGIC */
+	TLV_POINTS = 251, /* ours: begins with TLV_POINTS_MAGIC */
 };
 
 #define TLV_UNRECOGNIZED 0x80 /* U */
@@ -283,13 +286,16 @@ size_t message_end(struct message *message,
 		   const struct message_request *request,
 		   struct message_key *key);
 
-/* Which requests of the last 64 came to the reflector: bit k is 'highest' - k.
- * With it a sender knows where each packet was lost, doubled or overtaken. */
-struct message_seen {
-	uint32_t highest; /* sequence number; valid if 'seen' is not 0 */
-	uint64_t seen;
-	uint64_t again; /* came more than once */
-	uint64_t late;  /* came after a higher one */
+/* Which of 64 requests in a row came to the reflector: bit k is number
+ * 'last' - 63 + k.  With it a sender knows where each packet was lost, doubled
+ * or overtaken: every answer tells of the 64 up to the highest that came, and
+ * of 64 others that its request asked about. */
+struct message_arrivals {
+	uint32_t last;
+	bool known;
+	uint64_t came;
+	uint64_t extra[2]; /* copies beyond the first, 3 at most, in binary */
+	uint64_t late;     /* came first after a higher one */
 };
 
 /* What the reflector's host knows of a request and its answer. */
@@ -306,12 +312,16 @@ struct message_reflection {
 	enum sync_source sync;
 	enum stamp_method method; /* of 'received'; 'sent' is software */
 	uint32_t received_count, sent_count; /* of this session */
-	struct message_seen seen;
+	bool stateless;                      /* 'seq' is the sender's */
+	uint32_t first;                      /* the session's first request */
+	struct message_arrivals newest, block;
 	/* Earlier answers whose way out is now known, the most urgent first;
 	 * message_reply_write() sets how many of them it told. */
-	const struct message_points *earlier;
+	const struct message_points *const *earlier;
 	size_t earlier_count;
 	size_t told_count;
+	/* The newest answer that is known to have gone; NULL: none. */
+	const struct message_points *follow_up;
 };
 
 /* The reflector's stamps of one answer: leg forward from RECEIVED_HW on, leg
@@ -332,6 +342,8 @@ struct message_in {
 	struct wall at;
 	int dscp_wanted;    /* class of service of the answer; -1: any */
 	bool stamps_wanted; /* asks how answers went out: follow-up, points */
+	bool block_wanted;  /* asks what came of 64 earlier requests */
+	uint32_t block_last;
 };
 
 /* A request as it came in; borrows 'bytes'.  'key' NULL: without. */
@@ -379,7 +391,9 @@ struct message_reply {
 	uint8_t address[2][16]; /* request's source and destination there */
 	uint16_t port[2];
 	uint8_t access_id, access_code;
-	struct message_seen seen;
+	bool stateless; /* the reflector says so; false: not known */
+	uint32_t first; /* request of its session; valid if newest.known */
+	struct message_arrivals newest, block;
 	struct message_points points[MESSAGE_POINTS_MAX];
 	size_t points_count;
 };
@@ -405,9 +419,11 @@ void tlv_access_ask(uint8_t *value, uint8_t access_id, uint8_t code);
 void tlv_location_ask(uint8_t *value);
 
 /* Bytes of a points TLV's value with room for 'count' answers of 'points'
- * stamps each; tlv_points_ask() makes it a question for those of 'set'. */
+ * stamps each; tlv_points_ask() makes it a question for those of 'set',
+ * tlv_block_ask() one for what came of the 64 requests around 'seq' too. */
 size_t tlv_points_size(size_t count, size_t points);
 void tlv_points_ask(uint8_t *value, point_set set);
+void tlv_block_ask(uint8_t *value, uint32_t seq);
 
 /* ---- sockets -------------------------------------------------------------
  *

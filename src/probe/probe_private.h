@@ -81,8 +81,10 @@ void tlvs_read(const uint8_t *bytes, size_t size, size_t base,
 	       struct message_reply *reply);
 
 /* points_tlv.c */
-#define TLV_POINTS_SIZE_MIN 48
+#define TLV_POINTS_SIZE_MIN 96
 
+/* Whether the request asks about 64 numbers, and the last of them. */
+bool points_block_asked(const uint8_t *value, uint32_t *ret_last);
 void points_answer(uint8_t *value, size_t size,
 		   struct message_reflection *reflection);
 void points_read(const uint8_t *value, size_t size,

@@ -9,7 +9,7 @@
 #include "probe/reflector_private.h"
 
 #define SESSIONS_PRESET 4096
-#define ANSWER_ROOM     9216
+#define ANSWER_ROOM     (65536 + 320) /* any UDP payload; see PACKET_ROOM */
 
 struct reflector {
 	struct reflector_options options;
@@ -115,8 +115,9 @@ bool reflector_stamp_add(struct reflector *reflector,
 			 const struct sockaddr_storage *peer, uint32_t seq,
 			 enum leg leg, enum point point, struct wall at)
 {
+	struct session *session;
 	struct answer *answer =
-		session_answer_find(&reflector->table, peer, seq);
+		session_answer_find(&reflector->table, peer, seq, &session);
 
 	if (answer)
 		answer_stamp(reflector, answer, leg, point, at);
@@ -139,13 +140,18 @@ static void events_take(struct reflector *reflector, size_t index)
 					    PROBE_BATCH, events)) > 0) {
 		*due -= (uint32_t)count < *due ? (uint32_t)count : *due;
 		for (int i = 0; i < count; i++) {
+			struct session *session;
 			struct answer *answer = session_key_find(
-				&reflector->table, events[i].key);
+				&reflector->table, events[i].key, &session);
 
-			if (events[i].kind != PROBE_EVENT_REFUSED && answer)
-				answer_stamp(reflector, answer, LEG_BACK,
-					     points[events[i].kind],
-					     events[i].at);
+			if (events[i].kind == PROBE_EVENT_REFUSED || !answer)
+				continue;
+			answer_stamp(reflector, answer, LEG_BACK,
+				     points[events[i].kind], events[i].at);
+			if (events[i].kind != PROBE_EVENT_SCHED)
+				session_answer_gone(session, answer);
+			if (answer->awaited == 0)
+				session_answer_ready(session, answer);
 		}
 	}
 }
@@ -188,7 +194,10 @@ static void reflection_set(const struct reflector *reflector,
 							: METHOD_SOFTWARE,
 		.received_count = session->received_count,
 		.sent_count = session->sent_count,
-		.seen = session->seen,
+		.stateless = reflector->options.stateless,
+		.first = session->arrivals.first,
+		.newest = arrivals_at(&session->arrivals,
+				      session->arrivals.highest),
 	};
 	address_set(&packet->peer, reflection->address[0],
 		    &reflection->port[0]);
@@ -231,14 +240,17 @@ static void answer_make(struct reflector *reflector,
 {
 	struct session *session = reflector->sessions[index];
 	struct probe_packet *out = &reflector->out[index];
-	struct message_points earlier[MESSAGE_POINTS_MAX];
+	const struct message_points *earlier[MESSAGE_POINTS_MAX];
 	uint8_t places[MESSAGE_POINTS_MAX];
 	struct message_reflection reflection;
 	struct answer *answer;
 
 	session->received_count++;
-	session_seen(session, request->seq);
+	arrivals_note(&session->arrivals, request->seq);
 	reflection_set(reflector, packet, at, session, &reflection);
+	if (request->block_wanted)
+		reflection.block =
+			arrivals_at(&session->arrivals, request->block_last);
 	reflection.seq = reflector->options.stateless ? request->seq
 						      : session->sent_count;
 	*out = (struct probe_packet){
@@ -254,7 +266,8 @@ static void answer_make(struct reflector *reflector,
 			session_tell(session, earlier, places);
 		answer = session_answer_begin(&reflector->table, session,
 					      request->seq);
-		answer->points.reflected_seq = session->sent_count;
+		if (session->newest)
+			reflection.follow_up = &session->newest->points;
 		answer_begin(reflector, answer, packet, at);
 		out->key = session_key(&reflector->table, session, answer);
 		reflection.sent = shifted(reflector, wall_now());

@@ -21,6 +21,8 @@
 #define LATE_MIN_NS    10000
 #define START_NS       2000000
 #define CLOSING_NS     2000000
+#define CLOSING_COUNT  64 /* at most, to a reflector that tells no points */
+#define TELLING_NS     500000000 /* a loss waits so long for its direction */
 #define LINGER_NS      50000000
 #define POINTS_ANSWERS 3
 
@@ -64,6 +66,7 @@ static void tlvs_add(struct sender *sender)
 			      TLV_FOLLOW_UP_SIZE);
 	value = message_tlv_add(&sender->message, TLV_POINTS,
 				tlv_points_size(POINTS_ANSWERS, count));
+	sender->points_value = value;
 	tlv_points_ask(value, set);
 }
 
@@ -85,6 +88,7 @@ static int message_make(struct sender *sender, struct fault *ret_fault)
 		return 0;
 	if (message_pad(&sender->message, options->size))
 		return 0;
+	sender->points_value = NULL;
 	(void)message_begin(&sender->message, sender->bytes, MESSAGE_SIZE_MAX,
 			    keyed);
 	if (message_pad(&sender->message, options->size))
@@ -110,7 +114,10 @@ static int passages_make(struct sender *sender)
 	sender->mask = count - 1;
 	sender->passages = calloc(count, sizeof *sender->passages);
 	sender->reflected = calloc(count, sizeof *sender->reflected);
-	return sender->passages && sender->reflected ? 0 : -ENOMEM;
+	sender->blocks = calloc(count / 64, sizeof *sender->blocks);
+	return sender->passages && sender->reflected && sender->blocks
+		       ? 0
+		       : -ENOMEM;
 }
 
 static int step_watch(void)
@@ -217,6 +224,7 @@ void sender_destroy(struct sender *sender)
 		close(sender->step_fd);
 	free(sender->passages);
 	free(sender->reflected);
+	free(sender->blocks);
 	free(sender->bytes);
 	free(sender);
 }
@@ -243,7 +251,7 @@ point_set sender_points(const struct sender *sender)
 		return set;
 	if (sender->peer_knows_points)
 		return set | reflector_points(options);
-	return set | POINT_BIT(LEG_FORWARD, POINT_RECEIVE) |
+	return set | sender->followed | POINT_BIT(LEG_FORWARD, POINT_RECEIVE) |
 	       POINT_BIT(LEG_BACK, POINT_SEND);
 }
 
@@ -321,6 +329,16 @@ static void trip_emit(struct sender *sender, struct passage *passage)
 	sender->emitted++;
 }
 
+/* A loss without a direction: an answer that tells may still come. */
+static bool is_untold(struct sender *sender, const struct passage *passage)
+{
+	uint32_t seq = passage->trip.seq;
+
+	return passage->sent && !passage->answered &&
+	       sender->peer_knows_points &&
+	       !(block_at(sender, seq)->told & block_bit(seq));
+}
+
 /* Hands out what is past its time limit, and at the end all. */
 static void trips_emit(struct sender *sender, int64_t now_ns, bool all)
 {
@@ -329,6 +347,8 @@ static void trips_emit(struct sender *sender, int64_t now_ns, bool all)
 		int64_t limit =
 			passage->sent_mono_ns + sender->options.timeout_ns;
 
+		if (is_untold(sender, passage))
+			limit += TELLING_NS;
 		if (!all && passage->sent && now_ns < limit)
 			return;
 		trip_emit(sender, passage);
@@ -364,10 +384,16 @@ static struct passage *passage_begin(struct sender *sender)
 {
 	struct passage *passage = passage_at(sender, sender->next);
 
-	if (passage->begun) /* the window is full: its account closes now */
-		trip_emit(sender, passage);
+	/* The window is full: the oldest accounts close now. */
+	while (sender->next - sender->emitted > sender->mask + 1 - 64)
+		trip_emit(sender, passage_at(sender, sender->emitted));
+	if (sender->next % 64 == 0)
+		*block_at(sender, sender->next) = (struct block){.told = 0};
 	*passage = (struct passage){
-		.trip = {.seq = sender->next, .slot_ns = sender->slot_ns},
+		.trip = {.seq = sender->next,
+			 .slot_ns = sender->slot_ns,
+			 .dscp = {TRIP_CLASS_UNKNOWN, TRIP_CLASS_UNKNOWN},
+			 .ecn = {TRIP_CLASS_UNKNOWN, TRIP_CLASS_UNKNOWN}},
 		.begun = true,
 	};
 	return passage;
@@ -386,6 +412,7 @@ static int packet_send(struct sender *sender, uint32_t seq, struct wall at,
 		.bytes = sender->bytes, .key = seq, .stamp = stamp, .dscp = -1};
 	int sent;
 
+	sender_ask(sender);
 	packet.size = message_end(&sender->message, &request, sender->key);
 	sent = probe_socket_send(sender->socket, &packet, 1);
 	if (sent < 0) /* the refusal of one before: told once, then it goes */
@@ -395,15 +422,16 @@ static int packet_send(struct sender *sender, uint32_t seq, struct wall at,
 	return sent;
 }
 
-static void slot_send(struct sender *sender, int64_t now_ns)
+static void slot_send(struct sender *sender, struct passage *passage,
+		      int64_t now_ns)
 {
-	struct passage *passage = passage_begin(sender);
 	struct trip *trip = &passage->trip;
 	bool stamp = !sender->options.interleave || (trip->seq & 1) == 0;
 	struct wall at;
 
+	trip->late_ns = now_ns - sender->slot_ns;
 	passage->sent_mono_ns = now_ns;
-	if (now_ns - sender->slot_ns > sender->options.late_ns) {
+	if (trip->late_ns > sender->options.late_ns) {
 		trip->flags |= TRIP_LATE;
 		sender->counters.late++;
 	}
@@ -425,10 +453,8 @@ static void slot_send(struct sender *sender, int64_t now_ns)
 
 /* A slot that is past by more than the next one's distance is not made up
  * for: a burst would measure itself. */
-static void slot_skip(struct sender *sender)
+static void slot_skip(struct sender *sender, struct passage *passage)
 {
-	struct passage *passage = passage_begin(sender);
-
 	passage->trip.flags |= TRIP_SKIPPED;
 	sender->counters.skipped++;
 	slot_advance(sender);
@@ -491,16 +517,18 @@ static int64_t spin_until(int64_t until_ns)
 
 static int slot_turn(struct sender *sender)
 {
+	struct passage *passage;
 	int64_t now_ns;
 
 	if (!slot_near(sender, sender->slot_ns))
 		return 1;
+	passage = passage_begin(sender);
 	now_ns = spin_until(sender->slot_ns);
 	if (now_ns - sender->slot_ns >= sender->interval_ns &&
 	    !sender->options.poisson)
-		slot_skip(sender);
+		slot_skip(sender, passage);
 	else
-		slot_send(sender, now_ns);
+		slot_send(sender, passage, now_ns);
 	(void)sender_take(sender);
 	step_check(sender, now_ns);
 	trips_emit(sender, now_ns, false);
@@ -521,33 +549,52 @@ static bool is_complete(struct sender *sender)
 		    (!passage->answered || (set & ~passage->trip.stamped) != 0))
 			return false;
 	}
-	return true;
+	return !sender->peer_knows_points || sender_all_told(sender);
 }
 
-/* Packets behind the last slot bring the stamps of the last answers;
- * then all there is to do is wait. */
+/* Often enough to ask about every block four times within the time limit. */
+static int64_t closing_interval_ns(const struct sender *sender)
+{
+	int64_t blocks = (sender->next - sender->emitted) / 64 + 16;
+	int64_t interval = sender->options.timeout_ns / (4 * blocks);
+
+	return interval < CLOSING_NS ? interval : CLOSING_NS;
+}
+
+static void closing_send(struct sender *sender, int64_t now_ns)
+{
+	struct wall at = wall_now();
+
+	if (sender->options.echo || now_ns < sender->slot_ns ||
+	    (sender->closing >= CLOSING_COUNT && !sender->peer_knows_points))
+		return;
+	if (sender->closing++ == 0)
+		sender->closing_ns = at.ns;
+	(void)packet_send(sender, sender->next + sender->closing - 1, at,
+			  false);
+	sender->slot_ns = now_ns + closing_interval_ns(sender);
+}
+
+/* Packets behind the last slot bring what the reflector knows of the last
+ * ones; then all there is to do is wait. */
 static int closing_turn(struct sender *sender)
 {
 	int64_t now_ns = mono_now().ns;
+	bool complete = is_complete(sender);
 	int64_t linger = 10 * sender->rtt_max_ns > LINGER_NS
 				 ? 10 * sender->rtt_max_ns
 				 : LINGER_NS;
 	int64_t end_ns = sender->last_sent_ns + sender->options.timeout_ns;
 
-	if (is_complete(sender) && linger < sender->options.timeout_ns)
+	if (complete && linger < sender->options.timeout_ns)
 		end_ns = sender->last_sent_ns + linger;
 	if (sender->emitted == sender->next || now_ns >= end_ns) {
 		step_check(sender, now_ns);
 		trips_emit(sender, now_ns, true);
 		return 0;
 	}
-	if (sender->closing < CLOSING_COUNT && !sender->options.echo &&
-	    now_ns >= sender->slot_ns) {
-		sender->closing++;
-		(void)packet_send(sender, sender->next + sender->closing - 1,
-				  wall_now(), false);
-		sender->slot_ns = now_ns + CLOSING_NS;
-	}
+	if (!complete)
+		closing_send(sender, now_ns);
 	sleep_until(sender, now_ns + 1000000);
 	(void)sender_take(sender);
 	step_check(sender, now_ns);

@@ -97,44 +97,6 @@ static void points_join(struct sender *sender,
 	}
 }
 
-/* What the reflector says of one packet. */
-static void told(struct sender *sender, uint32_t seq,
-		 const struct message_seen *seen, uint64_t bit)
-{
-	struct passage *passage = passage_find(sender, seq);
-
-	if (!passage)
-		return;
-	passage->told = true;
-	passage->came |= (seen->seen & bit) != 0;
-	passage->again |= (seen->again & bit) != 0;
-	passage->late |= (seen->late & bit) != 0;
-}
-
-/* Mostly one packet is new and the rest as it was. */
-static void seen_join(struct sender *sender, const struct message_seen *seen)
-{
-	struct message_seen *last = &sender->seen;
-	int32_t ahead = (int32_t)(seen->highest - last->highest);
-	uint64_t news = UINT64_MAX;
-
-	if (seen->seen == 0)
-		return;
-	if (last->seen != 0 && ahead >= 0 && ahead < 64) {
-		news = (seen->seen ^ last->seen << ahead) |
-		       (seen->again ^ last->again << ahead) |
-		       (seen->late ^ last->late << ahead) |
-		       ((UINT64_C(1) << ahead) - 1);
-	}
-	for (; news != 0; news &= news - 1) {
-		unsigned back = (unsigned)__builtin_ctzll(news);
-
-		told(sender, seen->highest - back, seen, UINT64_C(1) << back);
-	}
-	if (last->seen == 0 || ahead >= 0)
-		*last = *seen;
-}
-
 static void follow_up_join(struct sender *sender,
 			   const struct message_reply *reply)
 {
@@ -148,6 +110,8 @@ static void follow_up_join(struct sender *sender,
 		return;
 	passage_stamp(passage, LEG_BACK, hardware ? POINT_SENT_HW : POINT_SENT,
 		      reply->follow_up_at);
+	sender->followed |=
+		POINT_BIT(LEG_BACK, hardware ? POINT_SENT_HW : POINT_SENT);
 }
 
 /* The two stamps that every answer has.  Unless the reflector says that a
@@ -167,32 +131,43 @@ static void base_join(struct passage *passage,
 	passage_stamp(passage, LEG_BACK, POINT_SEND, reply->sent);
 }
 
-/* Whether this answer has a number that none before had. */
-static bool number_is_new(struct passage *passage, uint32_t number)
+/* Whether it is not a copy of an answer that came before.  A stateless
+ * reflector gives the answers to two copies of a packet one number. */
+static bool answer_is_new(struct passage *passage,
+			  const struct message_reply *reply)
 {
 	uint8_t known = passage->answers < ANSWERS_KNOWN ? passage->answers
 							 : ANSWERS_KNOWN;
 
 	for (uint8_t i = 0; i < known; i++) {
-		if (passage->numbers[i] == number)
+		if (passage->numbers[i] == reply->reflected_seq &&
+		    passage->times_ns[i] == reply->sent.ns)
 			return false;
 	}
-	if (passage->answers < ANSWERS_KNOWN)
-		passage->numbers[passage->answers] = number;
+	if (passage->answers < ANSWERS_KNOWN) {
+		passage->numbers[passage->answers] = reply->reflected_seq;
+		passage->times_ns[passage->answers] = reply->sent.ns;
+	}
 	passage->answers += passage->answers < UINT8_MAX;
 	return true;
 }
 
-/* Its number is below one that came before: overtaken on its way back. */
-static void order_check(struct sender *sender, struct passage *passage,
-			uint32_t number)
+/* Whether an answer that left later came earlier.  The reflector's own count
+ * says so unless it was started again; without one its clock does. */
+static bool order_check(struct sender *sender,
+			const struct message_reply *reply)
 {
-	if (sender->number_known &&
-	    (int32_t)(number - sender->number_highest) < 0)
-		passage->trip.flags |= TRIP_OVERTAKEN(LEG_BACK);
-	else
-		sender->number_highest = number;
+	int32_t ahead =
+		(int32_t)(reply->reflected_seq - sender->number_highest);
+	bool earlier = reply->sent.ns < sender->time_highest_ns;
+
+	sender->stateful |= reply->reflected_seq != reply->seq;
+	if (sender->number_known && earlier && (!sender->stateful || ahead < 0))
+		return true;
+	sender->number_highest = reply->reflected_seq;
+	sender->time_highest_ns = reply->sent.ns;
 	sender->number_known = true;
+	return false;
 }
 
 static void answer_first(struct sender *sender, struct passage *passage,
@@ -225,18 +200,18 @@ static void answer_join(struct sender *sender, struct passage *passage,
 			const struct probe_packet *packet, struct wall at)
 {
 	struct trip *trip = &passage->trip;
-	bool stateful = sender->peer_knows_points;
-	bool new = number_is_new(passage, reply->reflected_seq);
+	bool new = answer_is_new(passage, reply);
+	bool overtaken = new &&order_check(sender, reply);
 
-	if (new)
-		order_check(sender, passage, reply->reflected_seq);
 	if (passage->answered) {
 		sender->counters.duplicates++;
-		if (!new || !stateful)
+		if (!new || !sender->peer_knows_points)
 			trip->duplicates[LEG_BACK] +=
 				trip->duplicates[LEG_BACK] < UINT8_MAX;
 		return;
 	}
+	if (overtaken)
+		trip->flags |= TRIP_OVERTAKEN(LEG_BACK);
 	answer_first(sender, passage, packet, at);
 	trip->reflected_seq = reply->reflected_seq;
 	sender->reflected[reply->reflected_seq & sender->mask] = reply->seq;
@@ -291,12 +266,43 @@ static enum message_verdict reply_read(struct sender *sender,
 /* The time in the answer is the one in the request, or it answers another.
  * A peer that knows no SSID returns 0. */
 static bool is_ours(const struct sender *sender, const struct passage *passage,
-		    const struct message_reply *reply)
+		    const struct message_reply *reply, struct wall at)
 {
+	if (reply->ssid != sender->ssid && reply->ssid != 0)
+		return false;
+	if (is_closing(sender, reply->seq))
+		return reply->requested.ns >= sender->closing_ns &&
+		       reply->requested.ns <= at.ns;
 	return passage && passage->sent &&
-	       (reply->ssid == sender->ssid || reply->ssid == 0) &&
 	       reply->requested.ns ==
 		       passage->trip.at_ns[LEG_FORWARD][POINT_SEND];
+}
+
+/* Whose account is closed, or could be by now. */
+static bool is_too_late(const struct sender *sender,
+			const struct passage *passage,
+			const struct message_reply *reply)
+{
+	if (passage)
+		return !passage->answered &&
+		       mono_now().ns - passage->sent_mono_ns >
+			       sender->options.timeout_ns;
+	return (int32_t)(reply->seq - sender->emitted) < 0 &&
+	       (reply->ssid == sender->ssid || reply->ssid == 0);
+}
+
+static void reply_join(struct sender *sender, const struct message_reply *reply)
+{
+	sender->peer_knows_points |= reply->newest.known;
+	sender_arrivals_join(sender, &reply->newest, reply->first);
+	sender_arrivals_join(sender, &reply->block, reply->first);
+	if (is_closing(sender, reply->seq) && reply->newest.known) {
+		(void)order_check(sender, reply);
+		if (reply->block.known)
+			block_at(sender, reply->block.last)->closed = true;
+	}
+	for (size_t i = 0; i < reply->points_count; i++)
+		points_join(sender, &reply->points[i]);
 }
 
 static void packet_join(struct sender *sender,
@@ -312,20 +318,18 @@ static void packet_join(struct sender *sender,
 	if (verdict != MESSAGE_OK)
 		return;
 	passage = passage_find(sender, reply.seq);
-	if (!is_closing(sender, reply.seq) &&
-	    !is_ours(sender, passage, &reply)) {
-		bool emitted = reply.seq < sender->emitted;
+	if (!is_ours(sender, passage, &reply, at)) {
+		bool late = !passage && is_too_late(sender, NULL, &reply);
 
-		counters->too_late += emitted;
-		counters->strange += !emitted;
+		counters->too_late += late;
+		counters->strange += !late;
 		return;
 	}
 	flags_count(sender, reply.tlv_flags);
-	sender->peer_knows_points |= reply.seen.seen != 0;
-	seen_join(sender, &reply.seen);
-	for (size_t i = 0; i < reply.points_count; i++)
-		points_join(sender, &reply.points[i]);
-	if (passage && !is_closing(sender, reply.seq))
+	reply_join(sender, &reply);
+	if (passage && is_too_late(sender, passage, &reply))
+		counters->too_late++;
+	else if (passage)
 		answer_join(sender, passage, &reply, packet, at);
 	follow_up_join(sender, &reply);
 }
@@ -348,29 +352,38 @@ int sender_take(struct sender *sender)
 	return count;
 }
 
-void passage_finish(struct sender *sender, struct passage *passage)
+/* What the reflector says of the packet, if it does. */
+static void legs_finish(struct sender *sender, struct passage *passage)
 {
 	struct trip *trip = &passage->trip;
-	unsigned copies = 1 + passage->again; /* that came to the reflector */
+	const struct block *block = block_at(sender, trip->seq);
+	uint64_t bit = block_bit(trip->seq);
+	unsigned copies = 1;
 
-	passage->done = true;
-	if (!passage->sent)
-		return;
-	if (!passage->answered) {
-		trip->flags |= TRIP_LOST;
-		sender->counters.lost++;
-	}
-	if (!passage->told)
+	if (!(block->told & bit))
 		return;
 	trip->flags |= TRIP_LEG_KNOWN;
-	if (passage->late)
+	if (block->late & bit)
 		trip->flags |= TRIP_OVERTAKEN(LEG_FORWARD);
-	if (!passage->came)
+	if (!(block->came & bit) && !passage->answered)
 		return;
+	copies += (block->extra[0] & bit) != 0;
+	copies += (block->extra[1] & bit) != 0 ? 2 : 0;
 	if (passage->answers > copies)
 		copies = passage->answers;
 	trip->duplicates[LEG_FORWARD] = (uint8_t)(copies - 1);
 	trip->answers_lost = (uint8_t)(copies - passage->answers);
 	if (!passage->answered)
 		trip->flags |= TRIP_LOST_BACK;
+}
+
+void passage_finish(struct sender *sender, struct passage *passage)
+{
+	if (!passage->sent)
+		return;
+	if (!passage->answered) {
+		passage->trip.flags |= TRIP_LOST;
+		sender->counters.lost++;
+	}
+	legs_finish(sender, passage);
 }

@@ -7,18 +7,24 @@
 #include "base/err.h"
 #include "probe/probe.h"
 
-#define CLOSING_COUNT 64 /* packets behind the last slot: they fetch stamps */
-#define ANSWERS_KNOWN 4  /* the reflector's numbers of a packet's answers */
+#define ANSWERS_KNOWN 4 /* of one packet, told apart */
 
 /* A trip while it is under way. */
 struct passage {
 	struct trip trip;
-	bool begun, sent, answered, done;
-	bool came, again, late; /* at the reflector, as it says */
-	bool told;              /* the reflector spoke of it */
-	uint8_t answers;        /* told apart by the reflector's number */
+	bool begun, sent, answered;
+	uint8_t answers; /* told apart by the reflector's number and time */
 	uint32_t numbers[ANSWERS_KNOWN];
+	int64_t times_ns[ANSWERS_KNOWN];
 	int64_t sent_mono_ns, answered_mono_ns;
+};
+
+/* What the reflector says of 64 packets; the bit of a packet is the lowest
+ * six of its number. */
+struct block {
+	uint64_t told; /* it spoke of this packet at all */
+	uint64_t came, extra[2], late;
+	bool closed; /* told after the last slot */
 };
 
 struct sender {
@@ -26,6 +32,7 @@ struct sender {
 	struct probe_socket *socket;
 	struct message_key *key;
 	struct message message; /* made once, sealed anew for each packet */
+	uint8_t *points_value;  /* of its points TLV; NULL: it has none */
 	uint8_t *bytes;
 	uint16_t ssid;
 	uint16_t error_estimate;
@@ -33,11 +40,17 @@ struct sender {
 	atomic_bool stop;
 
 	struct passage *passages; /* by sequence number */
+	struct block *blocks;     /* of the same numbers */
 	uint32_t mask;
 	uint32_t *reflected; /* the sender's number by the reflector's */
 	uint32_t next;       /* slot to come */
 	uint32_t emitted;    /* trips handed out */
-	uint32_t closing;    /* closing packets sent */
+	uint32_t closing;    /* packets sent behind the last slot: they fetch
+				what is known of the ones before */
+	int64_t closing_ns;  /* wall time of the first of them */
+	uint32_t ask;        /* the block to ask about */
+	uint32_t first;      /* of the reflector's session, at first */
+	bool first_known;
 	uint32_t stamps_due;
 	uint64_t random;
 
@@ -47,11 +60,12 @@ struct sender {
 	int64_t checked_ns;   /* no step of the clock up to here */
 	int64_t last_sent_ns; /* CLOCK_MONOTONIC */
 	int64_t rtt_max_ns;
-	uint32_t highest; /* answered or told: for what is overtaken */
-	uint32_t number_highest;
+	uint32_t number_highest; /* of answers: what comes below is overtaken */
+	int64_t time_highest_ns;
 	bool number_known;
-	struct message_seen seen;
+	bool stateful; /* the reflector counts by itself */
 	bool peer_knows_points;
+	point_set followed; /* points of answers that follow-ups tell */
 	bool slack_set;
 	struct fault refusal;
 	struct sender_counters counters;
@@ -61,6 +75,19 @@ static inline struct passage *passage_at(struct sender *sender, uint32_t seq)
 {
 	return &sender->passages[seq & sender->mask];
 }
+
+/* sender_arrivals.c */
+struct block *block_at(struct sender *sender, uint32_t seq);
+static inline uint64_t block_bit(uint32_t seq)
+{
+	return UINT64_C(1) << seq % 64;
+}
+void sender_arrivals_join(struct sender *sender,
+			  const struct message_arrivals *news, uint32_t first);
+/* Puts a question about 64 earlier packets into the request. */
+void sender_ask(struct sender *sender);
+/* Whether every packet under way was told of after the last slot. */
+bool sender_all_told(struct sender *sender);
 
 /* sender_join.c: takes what waits in the socket; returns how many packets,
  * or -errno. */

@@ -1,5 +1,4 @@
-/* Sessions of a reflector: who asks, what came, and the stamps of the last
- * answers until they are told.
+/* Sessions of a reflector: who asks.
  *
  * A session is a sender's address and port and its SSID.  They lie in buckets
  * of eight; a ninth takes the place of the one that has been silent longest.
@@ -15,8 +14,7 @@
 
 #include "probe/reflector_private.h"
 
-#define WAYS      8
-#define OVERTAKEN 48 /* answers later, its stamps are given up */
+#define WAYS 8
 
 int session_table_init(struct session_table *table, uint32_t count)
 {
@@ -24,7 +22,10 @@ int session_table_init(struct session_table *table, uint32_t count)
 
 	while (buckets * WAYS < count)
 		buckets *= 2;
-	*table = (struct session_table){.bucket_count = buckets};
+	*table = (struct session_table){
+		.bucket_count = buckets,
+		.session_count = buckets * WAYS,
+	};
 	if (getrandom(table->secret, sizeof table->secret, 0) !=
 	    (ssize_t)sizeof table->secret)
 		return -EIO;
@@ -77,10 +78,10 @@ static struct session *bucket_of(struct session_table *table, uint64_t hash)
 	return &table->sessions[(hash % table->bucket_count) * WAYS];
 }
 
-struct session *session_find(struct session_table *table,
-			     const struct sockaddr_storage *peer, uint16_t ssid)
+static struct session *session_find(struct session_table *table,
+				    const struct sockaddr_storage *peer,
+				    uint16_t ssid, uint64_t hash)
 {
-	uint64_t hash = peer_hash(table, peer);
 	struct session *ways = bucket_of(table, hash);
 
 	for (size_t i = 0; i < WAYS; i++) {
@@ -95,14 +96,13 @@ struct session *session_get(struct session_table *table,
 			    const struct sockaddr_storage *peer, uint16_t ssid,
 			    struct mono now)
 {
-	struct session *session = session_find(table, peer, ssid);
-	uint64_t hash;
+	uint64_t hash = peer_hash(table, peer);
+	struct session *session = session_find(table, peer, ssid, hash);
 
 	if (session) {
 		session->last_ns = now.ns;
 		return session;
 	}
-	hash = peer_hash(table, peer);
 	session = bucket_of(table, hash);
 	for (struct session *way = session, *end = way + WAYS; way < end;
 	     way++) {
@@ -122,20 +122,9 @@ struct session *session_get(struct session_table *table,
 	return session;
 }
 
-static struct answer *answer_of(struct session *session, uint32_t seq)
-{
-	for (size_t i = 0; i < RECENT_COUNT; i++) {
-		struct answer *answer = &session->recent[i];
-
-		if (answer->used && answer->points.seq == seq)
-			return answer;
-	}
-	return NULL;
-}
-
 struct answer *session_answer_find(struct session_table *table,
 				   const struct sockaddr_storage *peer,
-				   uint32_t seq)
+				   uint32_t seq, struct session **ret_session)
 {
 	uint64_t hash = peer_hash(table, peer);
 	struct session *ways = bucket_of(table, hash);
@@ -145,138 +134,11 @@ struct answer *session_answer_find(struct session_table *table,
 
 		if (ways[i].used && ways[i].hash == hash &&
 		    peer_same(&ways[i].peer, peer))
-			answer = answer_of(&ways[i], seq);
-		if (answer)
+			answer = session_answer_of(&ways[i], seq);
+		if (answer) {
+			*ret_session = &ways[i];
 			return answer;
-	}
-	return NULL;
-}
-
-/* A number far from the highest begins anew: the sender was started again. */
-void session_seen(struct session *session, uint32_t seq)
-{
-	struct message_seen *seen = &session->seen;
-	int32_t ahead = (int32_t)(seq - seen->highest);
-	uint64_t bit;
-
-	if (seen->seen == 0 || ahead > (1 << 20) || ahead < -(1 << 20)) {
-		*seen = (struct message_seen){.highest = seq, .seen = 1};
-		return;
-	}
-	if (ahead > 0) {
-		bool far = ahead > 63;
-
-		seen->seen = far ? 0 : seen->seen << ahead;
-		seen->again = far ? 0 : seen->again << ahead;
-		seen->late = far ? 0 : seen->late << ahead;
-		seen->highest = seq;
-		seen->seen |= 1;
-		return;
-	}
-	if (ahead < -63)
-		return;
-	bit = UINT64_C(1) << -ahead;
-	if (seen->seen & bit)
-		seen->again |= bit;
-	else if (ahead < 0)
-		seen->late |= bit;
-	seen->seen |= bit;
-}
-
-struct answer *session_answer_begin(struct session_table *table,
-				    struct session *session, uint32_t seq)
-{
-	uint32_t place = session->sent_count % RECENT_COUNT;
-	struct answer *answer = &session->recent[place];
-
-	table->stamps_lost += answer->used && answer->awaited != 0;
-	*answer = (struct answer){
-		.points = {.seq = seq, .reflected_seq = session->sent_count},
-		.used = true,
-	};
-	return answer;
-}
-
-/* No use in waiting longer for the stamps of this answer. */
-static bool is_overtaken(const struct session *session, uint32_t reflected)
-{
-	return session->sent_count - reflected > OVERTAKEN;
-}
-
-static bool is_ready(const struct session *session, const struct answer *answer,
-		     uint8_t told)
-{
-	return answer->used && answer->told == told &&
-	       (answer->awaited == 0 ||
-		is_overtaken(session, answer->points.reflected_seq));
-}
-
-/* Those told least often first, and among them the oldest. */
-size_t session_tell(const struct session *session,
-		    struct message_points *ret_points, uint8_t *ret_places)
-{
-	size_t count = 0;
-
-	for (uint8_t told = 0; told < TOLD_MAX; told++) {
-		for (uint32_t back = RECENT_COUNT; back > 0; back--) {
-			uint32_t place =
-				(session->sent_count - back) % RECENT_COUNT;
-			const struct answer *answer = &session->recent[place];
-
-			if (count == MESSAGE_POINTS_MAX)
-				return count;
-			if (!is_ready(session, answer, told))
-				continue;
-			ret_points[count] = answer->points;
-			ret_places[count++] = (uint8_t)place;
 		}
 	}
-	return count;
-}
-
-void session_told(struct session *session, const uint8_t *places, size_t count)
-{
-	for (size_t i = 0; i < count; i++)
-		session->recent[places[i]].told++;
-}
-
-/* Index of the session, the answer's place in it, and above them what tells
- * it from earlier and later ones in that place: a late stamp finds nobody. */
-#define KEY_TURN_SHIFT 22
-
-static_assert(REFLECTOR_SESSIONS_MAX * (uint64_t)RECENT_COUNT <=
-		      1U << KEY_TURN_SHIFT,
-	      "a key has room for every answer");
-
-static uint32_t key_turn(const struct session *session,
-			 const struct answer *answer)
-{
-	return (session->salt + answer->points.reflected_seq / RECENT_COUNT) &
-	       ((1U << (32 - KEY_TURN_SHIFT)) - 1);
-}
-
-uint32_t session_key(const struct session_table *table,
-		     const struct session *session, const struct answer *answer)
-{
-	uint32_t index = (uint32_t)(session - table->sessions);
-
-	return key_turn(session, answer) << KEY_TURN_SHIFT |
-	       (index * RECENT_COUNT + (uint32_t)(answer - session->recent));
-}
-
-struct answer *session_key_find(struct session_table *table, uint32_t key)
-{
-	uint32_t place = key & ((1U << KEY_TURN_SHIFT) - 1);
-	uint32_t index = place / RECENT_COUNT;
-	struct session *session;
-	struct answer *answer;
-
-	if (index >= table->bucket_count * WAYS)
-		return NULL;
-	session = &table->sessions[index];
-	answer = &session->recent[place % RECENT_COUNT];
-	if (!session->used || !answer->used ||
-	    key_turn(session, answer) != key >> KEY_TURN_SHIFT)
-		return NULL;
-	return answer;
+	return NULL;
 }

@@ -159,10 +159,11 @@ static void local_add(uint8_t *control, size_t *length,
 static void class_add(const struct probe_socket *socket, uint8_t *control,
 		      size_t *length, int dscp)
 {
-	int tos = dscp << 2;
+	int tos;
 
-	if (dscp < 0 || tos == socket->tos)
+	if (dscp < 0 || dscp << 2 == socket->tos)
 		return;
+	tos = dscp << 2;
 	if (socket->family == AF_INET)
 		control_add(control, length, IPPROTO_IP, IP_TOS, &tos,
 			    sizeof tos);

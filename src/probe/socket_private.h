@@ -7,7 +7,9 @@
 
 #include "probe/probe.h"
 
-#define PACKET_ROOM  9216 /* a jumbo frame's UDP payload fits */
+/* Any UDP payload, and a little more: the packets of a batch shall not begin
+ * in the same lines of a cache. */
+#define PACKET_ROOM  (65536 + 320)
 #define CONTROL_ROOM 256
 #define KEYS_COUNT   65536
 

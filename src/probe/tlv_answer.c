@@ -30,27 +30,24 @@ static void direct_answer(uint8_t *value, size_t size,
 	store_be32(value + 8, reflection->sent_count);
 }
 
-/* The way out of the newest answer whose stamp is known by now. */
+/* Section 4.7: when the answer before went out. */
 static void follow_up_answer(uint8_t *value, size_t size,
 			     struct message_reflection *reflection)
 {
+	const struct message_points *points = reflection->follow_up;
 	bool ptp = (reflection->error_estimate & ERROR_PTP) != 0;
+	bool hardware;
+	struct wall at;
 
 	memset(value, 0, size);
-	for (size_t i = 0; i < reflection->earlier_count; i++) {
-		const struct message_points *points = &reflection->earlier[i];
-		bool hardware = (points->stamped &
-				 POINT_BIT(LEG_BACK, POINT_SENT_HW)) != 0;
-		enum point point = hardware ? POINT_SENT_HW : POINT_SENT;
-		struct wall at = {points->at_ns[LEG_BACK][point]};
-
-		if (!(points->stamped & POINT_BIT(LEG_BACK, point)))
-			continue;
-		store_be32(value, points->reflected_seq);
-		store_be64(value + 4, message_time_pack(at, ptp));
-		value[12] = hardware ? METHOD_HARDWARE : METHOD_SOFTWARE;
+	if (!points)
 		return;
-	}
+	hardware = (points->stamped & POINT_BIT(LEG_BACK, POINT_SENT_HW)) != 0;
+	at.ns = points->at_ns[LEG_BACK][hardware ? POINT_SENT_HW : POINT_SENT];
+	store_be32(value,
+		   reflection->stateless ? points->seq : points->reflected_seq);
+	store_be64(value + 4, message_time_pack(at, ptp));
+	value[12] = hardware ? METHOD_HARDWARE : METHOD_SOFTWARE;
 }
 
 static void nothing_to_answer(uint8_t *value, size_t size,

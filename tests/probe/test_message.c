@@ -40,6 +40,8 @@ static struct message_points points_make(uint32_t seq)
 }
 
 static struct message_points earlier[2];
+static const struct message_points *const earlier_at[2] = {earlier,
+							   earlier + 1};
 
 static struct message_reflection reflection_make(void)
 {
@@ -60,9 +62,13 @@ static struct message_reflection reflection_make(void)
 		.method = METHOD_SOFTWARE,
 		.received_count = 101,
 		.sent_count = 99,
-		.seen = {43, 0x10000000f, 2, 4},
-		.earlier = earlier,
+		.stateless = true,
+		.first = 5,
+		.newest = {43, true, 0x10000000f, {2, 8}, 4},
+		.block = {63, true, 0xf10000000f, {6, 16}, 8},
+		.earlier = earlier_at,
 		.earlier_count = 2,
+		.follow_up = earlier,
 	};
 }
 
@@ -136,7 +142,7 @@ static void whole_exchange(struct message_key *key)
 	assert_int_equal(read.direct_replied, 99);
 	assert_int_equal(read.access_id, 2);
 	assert_int_equal(read.access_code, 1);
-	assert_int_equal(read.follow_up_seq, 49);
+	assert_int_equal(read.follow_up_seq, 42);
 	assert_int_equal(read.follow_up_at.ns,
 			 earlier[0].at_ns[LEG_BACK][POINT_SENT]);
 	assert_int_equal(read.follow_up_method, METHOD_SOFTWARE);
@@ -146,7 +152,11 @@ static void whole_exchange(struct message_key *key)
 			    sizeof read.address);
 	assert_int_equal(read.port[0], 5000);
 	assert_int_equal(read.port[1], 862);
-	assert_memory_equal(&read.seen, &reflection.seen, sizeof read.seen);
+	assert_memory_equal(&read.newest, &reflection.newest,
+			    sizeof read.newest);
+	assert_memory_equal(&read.block, &reflection.block, sizeof read.block);
+	assert_int_equal(read.first, reflection.first);
+	assert_true(read.stateless);
 	assert_int_equal(reflection.told_count, 2);
 	assert_int_equal(read.points_count, 2);
 	assert_memory_equal(read.points, earlier, sizeof earlier);
