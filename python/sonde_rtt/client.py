@@ -14,6 +14,7 @@ import sys
 import time
 
 from . import common, points
+from .arrivals import Gathered, ahead_of
 from .message import (ERROR_UNKNOWN, INTEGRITY, KEYED, MALFORMED, METHOD_HARDWARE, PLAIN, SIZE_MAX,
                       TLV_CLASS_OF_SERVICE, TLV_FOLLOW_UP, TLV_POINTS, TLV_TIMESTAMP_INFORMATION, UNRECOGNIZED, Refused,
                       Reply, Request, points_question)
@@ -22,7 +23,9 @@ from .stamped import Event, Stamped
 NS_PER_S = 10**9
 WAKE_EARLY_NS = 200_000  # timers are late by less, mostly
 START_NS = 2_000_000
-CLOSING_COUNT = 64       # packets behind the last slot: they fetch stamps
+CLOSING_COUNT = 64       # behind the last slot, to a reflector that tells no points
+TELLING_NS = 500_000_000  # a loss waits so long for its direction
+TRIPS_MAX = 1 << 17      # under way; then the oldest accounts close
 CLOSING_NS = 2_000_000
 LINGER_NS = 50_000_000
 BLOCK_NS = 100_000_000
@@ -38,22 +41,22 @@ COUNTERS = ("slots", "sent", "late", "skipped", "failed", "answered", "lost", "d
 
 class Trip:
     """One packet there and back."""
-    __slots__ = ("seq", "fate", "sent_mono_ns", "stamps", "late", "void", "overtaken", "answered_mono_ns",
-                 "reflected_seq", "numbers", "answers", "duplicates", "told", "came", "again", "late_there")
+    __slots__ = ("seq", "fate", "sent_mono_ns", "stamps", "late_ns", "late", "void", "overtaken", "overtaken_there",
+                 "answered_mono_ns", "reflected_seq", "answers", "duplicates", "copies", "heads")
 
     def __init__(self, seq):
         self.seq = seq
         self.fate = "sent"
         self.sent_mono_ns = 0
         self.stamps = {}
-        self.late = self.void = False
-        self.overtaken = [False, False]
+        self.late_ns = None
+        self.late = self.void = self.overtaken = self.overtaken_there = False
         self.answered_mono_ns = None
         self.reflected_seq = None
-        self.numbers = set()
-        self.answers = 0
-        self.duplicates = 0
-        self.told = self.came = self.again = self.late_there = False
+        self.answers = []    # told apart by the reflector's number and time
+        self.duplicates = 0  # copies of an answer
+        self.copies = 0      # that came to the reflector; 0: not known
+        self.heads = None    # TTL and class there, and here
 
 
 class StepWatch:
@@ -123,8 +126,13 @@ class Sender:
         self.stamps_due = 0
         self.start_ns = self.slot_ns = self.checked_ns = self.last_sent_ns = 0
         self.rtt_max_ns = 0
-        self.number_highest = None
+        self.newest = None  # number and time of an answer: what is below is overtaken
+        self.stateful = False
+        self.gathered = Gathered()
+        self.asked = 0
+        self.closing_ns = 0  # wall time of the first closing packet
         self.peer_knows_points = False
+        self.followed = 0
         self.refusal = None
         self.stopped = False
         self.steps = StepWatch()
@@ -137,7 +145,7 @@ class Sender:
             found |= 1 << points.FORWARD_SCHED | 1 << points.FORWARD_SENT | 1 << points.BACK_RECEIVED
         if self.peer_knows_points:
             return found | points.REFLECTOR_SET
-        return found | 1 << points.FORWARD_RECEIVE | 1 << points.BACK_SEND
+        return found | self.followed | 1 << points.FORWARD_RECEIVE | 1 << points.BACK_SEND
 
     # ---- what comes back ----
 
@@ -179,41 +187,61 @@ class Sender:
             counters["short_packets" if str(refused) == "short" else "hmac_wrong"] += 1
             return
         trip = self.trips.get(reply.seq)
-        closing = 0 <= reply.seq - self.next < self.closing
-        if not closing and not self.is_ours(trip, reply):
-            counters["too_late" if reply.seq < self.emitted else "strange"] += 1
+        if not self.is_ours(trip, reply, packet.at_ns):
+            late = trip is None and reply.seq < self.emitted and reply.ssid in (self.ssid, 0)
+            counters["too_late" if late else "strange"] += 1
             return
         for flag, name in ((UNRECOGNIZED, "tlvs_unrecognized"), (MALFORMED, "tlvs_malformed"),
                            (INTEGRITY, "tlvs_integrity")):
             counters[name] += bool(reply.tlv_flags & flag)
-        if trip and not closing:
+        self.reply_join(reply)
+        if trip and trip.fate == "sent" and time.monotonic_ns() - trip.sent_mono_ns > self.timeout_ns:
+            counters["too_late"] += 1
+        elif trip:
             self.answer_join(trip, reply, packet)
-        if reply.seen and reply.seen.seen:
-            self.peer_knows_points = True
-            self.seen_join(reply.seen)
-        for told in reply.told:
-            other = self.trips.get(told.seq)
-            if other:
-                other.stamps.update((index, at) for index, at in told.stamps.items() if not points.is_local(index))
         self.follow_up_join(reply)
 
-    def is_ours(self, trip, reply):
+    def is_closing(self, seq):
+        return 0 <= seq - self.next < self.closing
+
+    def is_ours(self, trip, reply, at_ns):
         """The time in the answer is the one in the request, or it answers
         another.  A peer that knows no SSID returns 0."""
-        return (trip is not None and trip.fate != "failed" and reply.ssid in (self.ssid, 0) and
-                reply.requested_ns == trip.stamps.get(points.FORWARD_SEND))
+        if reply.ssid not in (self.ssid, 0):
+            return False
+        if self.is_closing(reply.seq):
+            return self.closing_ns <= reply.requested_ns <= at_ns
+        return trip is not None and reply.requested_ns == trip.stamps.get(points.FORWARD_SEND)
+
+    def reply_join(self, reply):
+        if reply.newest.known:
+            self.peer_knows_points = True
+            for news in (reply.newest, reply.block):
+                self.gathered.join(news, reply.first, self.emitted, self.next)
+            if self.is_closing(reply.seq):
+                self.is_overtaken(reply)
+                block = self.gathered.block(reply.block.last)
+                if reply.block.known and block:
+                    block.closed = True
+        for told in reply.told:
+            trip = self.trips.get(told.seq)
+            if trip:
+                trip.stamps.update((index, at) for index, at in told.stamps.items() if not points.is_local(index))
 
     def answer_join(self, trip, reply, packet):
-        new = reply.reflected_seq not in trip.numbers
+        name = (reply.reflected_seq, reply.sent_ns)
+        new = name not in trip.answers
+        overtaken = False
         if new:
-            trip.numbers.add(reply.reflected_seq)
-            trip.answers += 1
-            self.order_check(trip, reply.reflected_seq)
+            trip.answers.append(name)
+            overtaken = self.is_overtaken(reply)
         if trip.answered_mono_ns is not None:
             self.counters["duplicates"] += 1
             trip.duplicates += not new or not self.peer_knows_points
             return
         trip.fate = "answered"
+        trip.overtaken = overtaken
+        trip.heads = (reply.ttl, reply.dscp, reply.ecn), (packet.ttl, packet.tos >> 2, packet.tos & 3)
         trip.answered_mono_ns = time.monotonic_ns()
         trip.reflected_seq = reply.reflected_seq
         self.by_number[reply.reflected_seq] = trip
@@ -228,29 +256,22 @@ class Sender:
             stamps[points.FORWARD_RECEIVED_HW if hardware else points.FORWARD_RECEIVE] = reply.received_ns
         stamps[points.BACK_SEND] = reply.sent_ns
 
-    def order_check(self, trip, number):
-        """A number below one that came before: overtaken on its way back."""
-        if self.number_highest is not None and (number - self.number_highest) & 0xffffffff >= 1 << 31:
-            trip.overtaken[1] = True
-        else:
-            self.number_highest = number
-
-    def seen_join(self, seen):
-        """Which packets came to the reflector."""
-        for back in range(64):
-            trip = self.trips.get(seen.highest - back)
-            if not trip:
-                continue
-            bit = 1 << back
-            trip.told = True
-            trip.came |= bool(seen.seen & bit)
-            trip.again |= bool(seen.again & bit)
-            trip.late_there |= bool(seen.late & bit)
+    def is_overtaken(self, reply):
+        """Whether an answer that left later came earlier.  The reflector's
+        own count says so unless it was started again; without one its clock
+        does."""
+        self.stateful |= reply.reflected_seq != reply.seq
+        if self.newest and reply.sent_ns < self.newest[1]:
+            if not self.stateful or ahead_of(reply.reflected_seq, self.newest[0]) < 0:
+                return True
+        self.newest = reply.reflected_seq, reply.sent_ns
+        return False
 
     def follow_up_join(self, reply):
         trip = self.by_number.get(reply.follow_up[0]) if reply.follow_up else None
         if trip and reply.follow_up[2] != METHOD_HARDWARE:
             trip.stamps[points.BACK_SENT] = reply.follow_up[1]
+            self.followed |= 1 << points.BACK_SENT
 
     # ---- the ledger ----
 
@@ -258,22 +279,45 @@ class Sender:
         if trip.fate == "sent":
             trip.fate = "lost"
             self.counters["lost"] += 1
-            if trip.told:
-                trip.fate = "lost_back" if trip.came else "lost_forward"
+        if trip.fate in ("lost", "answered"):
+            self.legs_end(trip)
         self.by_number.pop(trip.reflected_seq, None)
         self.emitted = trip.seq + 1
         self.emit(trip, self.points())
+
+    def legs_end(self, trip):
+        """What the reflector says of the packet, if it does."""
+        block = self.gathered.block(trip.seq)
+        bit = 1 << (trip.seq & 63)
+        if not block or not block.told & bit:
+            return
+        trip.overtaken_there = bool(block.late & bit)
+        came = bool(block.came & bit)
+        if trip.fate == "lost":
+            trip.fate = "lost_back" if came else "lost_forward"
+            if not came:
+                return
+        trip.copies = max(1 + block.copies(bit), len(trip.answers))
+
+    def is_untold(self, trip):
+        """A loss without a direction: an answer that tells may still come."""
+        block = self.gathered.block(trip.seq)
+        return (trip.fate == "sent" and self.peer_knows_points and
+                not (block and block.told & 1 << (trip.seq & 63)))
 
     def trips_emit(self, now_ns, most, all_of_them=False):
         """Hands out what is past its time limit, and at the end all."""
         while self.trips and most:
             seq = next(iter(self.trips))
             trip = self.trips[seq]
-            if not all_of_them and trip.fate in ("sent", "answered") and now_ns < trip.sent_mono_ns + self.timeout_ns:
-                return
+            if not all_of_them and trip.fate in ("sent", "answered"):
+                limit_ns = trip.sent_mono_ns + self.timeout_ns + (TELLING_NS if self.is_untold(trip) else 0)
+                if now_ns < limit_ns:
+                    break
             del self.trips[seq]
             self.trip_end(trip)
             most -= 1
+        self.gathered.forget(self.emitted)
 
     def step_check(self, now_ns):
         if self.steps.stepped():
@@ -318,6 +362,8 @@ class Sender:
         return now_ns
 
     def slot_advance(self, trip):
+        if len(self.trips) >= TRIPS_MAX:
+            self.trips_emit(self.slot_ns, 1, True)
         self.trips[self.next] = trip
         self.next += 1
         self.counters["slots"] += 1
@@ -336,7 +382,8 @@ class Sender:
             counters["skipped"] += 1
             self.slot_advance(trip)
             return
-        if now_ns - self.slot_ns > self.late_ns:
+        trip.late_ns = now_ns - self.slot_ns
+        if trip.late_ns > self.late_ns:
             trip.late = True
             counters["late"] += 1
         if self.packet_send(self.next, trip):
@@ -348,9 +395,19 @@ class Sender:
         self.slot_advance(trip)
         self.take()
 
+    def ask(self):
+        """Each answer tells of the newest 64 without being asked."""
+        if not self.closing and self.next - self.emitted <= 64:
+            return
+        if not self.emitted <= self.asked < self.next:
+            self.asked = self.emitted & ~63
+        self.request.ask(self.asked)
+        self.asked += 64
+
     def packet_send(self, seq, trip):
         """True: it left.  The refusal of one before is told once, then it
         goes."""
+        self.ask()
         at_ns = time.time_ns()
         packet = self.request.end(seq, at_ns)
         try:
@@ -378,24 +435,36 @@ class Sender:
                 return False
             if trip.fate == "answered" and any(index not in trip.stamps for index in points.indices(wanted)):
                 return False
+        return not self.peer_knows_points or self.all_told()
+
+    def all_told(self):
+        for seq in range(self.emitted & ~63, self.next, 64):
+            block = self.gathered.block(seq)
+            if not (block and block.closed):
+                return False
         return True
 
     def close(self):
-        """Packets behind the last slot bring the stamps of the last answers;
-        then all there is to do is wait."""
+        """Packets behind the last slot bring what the reflector knows of the
+        last ones; then all there is to do is wait."""
         next_ns = 0
+        # Often enough to ask about every block four times.
+        interval_ns = min(self.timeout_ns // (4 * ((self.next - self.emitted) // 64 + 16)), CLOSING_NS)
         while self.trips:
             now_ns = time.monotonic_ns()
             end_ns = self.last_sent_ns + self.timeout_ns
             linger_ns = max(10 * self.rtt_max_ns, LINGER_NS)
-            if linger_ns < self.timeout_ns and self.is_complete():
+            complete = self.is_complete()
+            if complete and linger_ns < self.timeout_ns:
                 end_ns = self.last_sent_ns + linger_ns
             if now_ns >= end_ns:
                 break
-            if self.closing < CLOSING_COUNT and now_ns >= next_ns:
+            more = self.closing < CLOSING_COUNT or self.peer_knows_points
+            if not complete and more and now_ns >= next_ns:
                 self.closing += 1
+                self.closing_ns = self.closing_ns or time.time_ns()
                 self.packet_send(self.next + self.closing - 1, None)
-                next_ns = now_ns + CLOSING_NS
+                next_ns = now_ns + interval_ns
             self.wait(now_ns + 1_000_000)
             self.take()
         now_ns = time.monotonic_ns()
@@ -435,10 +504,11 @@ class Lines:
         stamps = trip.stamps
         first, last = stamps.get(points.FORWARD_SEND), stamps.get(points.BACK_RECEIVE)
         line = {"type": "packet", "seq": trip.seq, "fate": trip.fate,
-                "rtt_ns": None if first is None or last is None else last - first,
+                "rtt_ns": None if first is None or last is None else last - first, "late_ns": trip.late_ns,
                 "socket_ns": layer_ns(stamps, "send", "receive"), "kernel_ns": layer_ns(stamps, "sched", "received"),
                 "wire_ns": layer_ns(stamps, "sent", "received")}
         line.update(self.flags(trip))
+        line.update(self.heads(trip))
         line["segments_ns"] = {
             name: stamps[to] - stamps[start] if start in stamps and to in stamps else None
             for name, start, to in self.segments}
@@ -447,16 +517,24 @@ class Lines:
     @staticmethod
     def flags(trip):
         for name, is_set in (("void", trip.void), ("late", trip.late),
-                             ("overtaken_forward", trip.late_there), ("overtaken_back", trip.overtaken[1])):
+                             ("overtaken_forward", trip.overtaken_there), ("overtaken_back", trip.overtaken)):
             if is_set:
                 yield name, True
-        copies = max(1 + trip.again, trip.answers)
-        if trip.came and copies > 1:
-            yield "duplicates_forward", copies - 1
+        if trip.copies > 1:
+            yield "duplicates_forward", trip.copies - 1
         if trip.duplicates:
             yield "duplicates_back", trip.duplicates
-        if trip.came and copies > trip.answers:
-            yield "answers_lost", copies - trip.answers
+        if trip.copies > len(trip.answers):
+            yield "answers_lost", trip.copies - len(trip.answers)
+
+    @staticmethod
+    def heads(trip):
+        for leg, (ttl, dscp, ecn) in zip(points.LEGS, trip.heads or ()):
+            if ttl:
+                yield f"ttl_{leg}", ttl
+            if dscp is not None:
+                yield f"dscp_{leg}", dscp
+                yield f"ecn_{leg}", ecn
 
     def write(self, line):
         self.file.write(json.dumps(line, separators=(",", ":")) + "\n")

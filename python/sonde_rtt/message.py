@@ -27,7 +27,7 @@ TLV_DIRECT_MEASUREMENT = 5
 TLV_ACCESS_REPORT = 6
 TLV_FOLLOW_UP = 7
 TLV_HMAC = 8
-TLV_POINTS = 240
+TLV_POINTS = 251
 
 UNRECOGNIZED = 0x80
 MALFORMED = 0x40
@@ -35,7 +35,7 @@ INTEGRITY = 0x20
 
 POINTS_MAGIC = b"sond"
 POINTS_VERSION = 1
-POINTS_HEAD = 48
+POINTS_HEAD = 96
 POINTS_ANSWER_HEAD = 24
 POINTS_MAX = 8  # answers that one packet tells
 
@@ -52,10 +52,19 @@ NTP_UNIX_S = 2208988800  # from 1900 to 1970
 U32 = struct.Struct(">I")
 U64 = struct.Struct(">Q")
 U16 = struct.Struct(">H")
-SEEN = struct.Struct(">IIQQQ")
+ARRIVALS = struct.Struct(">QQQQ")
 ANSWER = struct.Struct(">IIQQ")
 
-Seen = namedtuple("Seen", "highest seen again late")
+# Which of 64 requests in a row came: bit k is number 'last' - 63 + k.  'low'
+# and 'high' count copies beyond the first, 3 at most, in binary.
+Arrivals = namedtuple("Arrivals", "last known came low high late")
+ARRIVALS_NONE = Arrivals(0, False, 0, 0, 0, 0)
+
+# Flags of a points TLV: a block of 64 is asked for or told, the reflector has
+# no numbers of its own, it is an answer.
+POINTS_BLOCK = 1
+POINTS_STATELESS = 2
+POINTS_ANSWER = 4
 Told = namedtuple("Told", "seq reflected_seq stamps")  # stamps: ns by index
 
 
@@ -117,8 +126,17 @@ class Request:
         U16.pack_into(self.bytes, self.layout.error, error_estimate)
         U16.pack_into(self.bytes, self.layout.ssid, ssid)
         self.hmac_at = None
+        self.points_at = None  # where the points TLV's value is
+
+    def ask(self, seq):
+        """What came of the 64 around this number?"""
+        if self.points_at:
+            self.bytes[self.points_at + 6] |= POINTS_BLOCK
+            U32.pack_into(self.bytes, self.points_at + 56, seq)
 
     def tlv(self, kind, value):
+        if kind == TLV_POINTS:
+            self.points_at = len(self.bytes) + TLV_HEAD
         self.bytes += struct.pack(">BBH", UNRECOGNIZED, kind, len(value)) + value
 
     def pad(self, size):
@@ -203,6 +221,7 @@ class RequestIn:
         self.ssid = U16.unpack_from(packet, layout.ssid)[0]
         self.dscp_wanted = None
         self.stamps_wanted = False
+        self.block_last = None  # asks what came of the 64 up to this one
         self.proven = len(packet) <= layout.size or not key or tlvs_proven(key, packet, layout.size)
         if len(packet) > layout.size and self.proven:
             self._wishes(layout.size)
@@ -215,12 +234,16 @@ class RequestIn:
                 self.dscp_wanted = self.bytes[head + TLV_HEAD] >> 2
             if kind in (TLV_FOLLOW_UP, TLV_POINTS):
                 self.stamps_wanted = True
+            if kind == TLV_POINTS and size >= POINTS_HEAD:
+                asked = self.bytes[head + TLV_HEAD + 6] & POINTS_BLOCK
+                self.block_last = U32.unpack_from(self.bytes, head + TLV_HEAD + 56)[0] | 63 if asked else None
 
 
 class Reflection:
     """What the reflector's host knows of a request and its answer."""
     __slots__ = ("seq", "error_estimate", "received_ns", "ttl", "dscp", "ecn", "dscp_refused", "ip_version",
-                 "addresses", "ports", "sync", "method", "received_count", "sent_count", "seen", "earlier", "told")
+                 "addresses", "ports", "sync", "method", "received_count", "sent_count", "first", "newest", "block",
+                 "earlier", "told", "follow_up")
 
     def __init__(self, **known):
         self.error_estimate = ERROR_UNKNOWN
@@ -232,7 +255,9 @@ class Reflection:
         self.sync = SYNC_LOCAL
         self.method = METHOD_SOFTWARE
         self.received_count = self.sent_count = 0
-        self.seen = Seen(0, 0, 0, 0)
+        self.first = 0         # number of the session's first request
+        self.newest = self.block = ARRIVALS_NONE
+        self.follow_up = None  # the newest answer that is known to have gone
         self.earlier = ()  # answers to tell, the most urgent first: Told
         self.told = 0      # so many of them went into the answer
         for name, value in known.items():
@@ -255,19 +280,16 @@ def _direct_answer(value, reflection):
 
 
 def _follow_up_answer(value, reflection):
-    """The way out of the newest answer whose stamp is known by now."""
+    """RFC 8972 section 4.7: when the answer before went out."""
     value[:] = bytes(len(value))
-    for told in reflection.earlier:
-        at = told.stamps.get(BACK_SENT_HW)
-        method = METHOD_SOFTWARE if at is None else METHOD_HARDWARE
-        if at is None:
-            at = told.stamps.get(BACK_SENT)
-        if at is None:
-            continue
-        U32.pack_into(value, 0, told.reflected_seq)
-        U64.pack_into(value, 4, time_pack(at, bool(reflection.error_estimate & ERROR_PTP)))
-        value[12] = method
+    told = reflection.follow_up
+    if not told:
         return
+    hardware = BACK_SENT_HW in told.stamps
+    at = told.stamps[BACK_SENT_HW if hardware else BACK_SENT]
+    U32.pack_into(value, 0, told.reflected_seq)
+    U64.pack_into(value, 4, time_pack(at, bool(reflection.error_estimate & ERROR_PTP)))
+    value[12] = METHOD_HARDWARE if hardware else METHOD_SOFTWARE
 
 
 def _nothing_to_answer(_value, _reflection):
@@ -317,8 +339,10 @@ def _answer_told(told, wanted):
 
 def _points_answer(value, reflection):
     wanted = U64.unpack_from(value, 8)[0]
-    seen = reflection.seen
-    SEEN.pack_into(value, 16, seen.highest, 0, seen.seen, seen.again, seen.late)
+    for at, numbers, sets, told in ((16, (reflection.newest.last, reflection.first), 24, reflection.newest),
+                                    (56, (reflection.block.last, 0), 64, reflection.block)):
+        struct.pack_into(">II", value, at, *numbers)
+        ARRIVALS.pack_into(value, sets, told.came, told.low, told.high, told.late)
     value[POINTS_HEAD:] = bytes(len(value) - POINTS_HEAD)
     at = POINTS_HEAD
     count = 0
@@ -331,6 +355,8 @@ def _points_answer(value, reflection):
         count += 1
     value[4] = POINTS_VERSION
     value[5] = count
+    value[6] = POINTS_ANSWER | (POINTS_BLOCK if reflection.block.known else 0)
+    value[7] = 0
     reflection.told = count
 
 
@@ -461,10 +487,12 @@ def _told_read(value, at):
 
 
 def _points_read(reply, value):
-    if value[:4] != POINTS_MAGIC or value[4] != POINTS_VERSION:
+    if value[:4] != POINTS_MAGIC or value[4] != POINTS_VERSION or not value[6] & POINTS_ANSWER:
         return
-    highest, _, seen, again, late = SEEN.unpack_from(value, 16)
-    reply.seen = Seen(highest, seen, again, late)
+    reply.first = U32.unpack_from(value, 20)[0]
+    reply.newest = Arrivals(U32.unpack_from(value, 16)[0], True, *ARRIVALS.unpack_from(value, 24))
+    reply.block = Arrivals(U32.unpack_from(value, 56)[0], bool(value[6] & POINTS_BLOCK),
+                           *ARRIVALS.unpack_from(value, 64))
     at = POINTS_HEAD
     for _ in range(min(value[5], POINTS_MAX)):
         part = _told_read(value, at)
@@ -502,7 +530,8 @@ class Reply:
         self.tlv_flags = 0
         self.dscp = self.ecn = self.method_in = self.follow_up = None
         self.dscp_refused = False
-        self.seen = None
+        self.first = 0
+        self.newest = self.block = ARRIVALS_NONE
         self.told = []
         if len(packet) <= layout.size:
             return
@@ -527,4 +556,4 @@ class Reply:
                 row[1](self, packet[head + TLV_HEAD:head + TLV_HEAD + size])
 
 
-assert len(SEEN.pack(0, 0, 0, 0, 0)) == 32 and POINT_COUNT == 19
+assert ARRIVALS.size == 32 and POINT_COUNT == 19

@@ -14,12 +14,11 @@ import time
 from collections import OrderedDict, deque
 
 from . import common
-from .message import METHOD_SOFTWARE, POINTS_MAX, Reflection, Refused, RequestIn, Seen, Told, reply_end, reply_make
+from .arrivals import Arrived
+from .message import METHOD_SOFTWARE, POINTS_MAX, Reflection, Refused, RequestIn, Told, reply_end, reply_make
 from .points import BACK_SCHED, BACK_SEND, BACK_SENT, FORWARD_RECEIVE, FORWARD_RECEIVED
 from .stamped import Event, Stamped
 
-MASK64 = (1 << 64) - 1
-FAR = 1 << 20
 AWAITED_MAX = 48  # answers later, stamps are given up
 UNTOLD_MAX = 64
 TOLD_TIMES = 2    # each answer's stamps travel so often
@@ -28,31 +27,20 @@ COUNTERS = ("received", "answered", "short_packets", "hmac_wrong", "limited", "r
             "sessions_evicted")
 
 
-def seen_next(seen, seq):
-    """What came, with one more.  A number far from the highest begins anew:
-    the sender was started again."""
-    ahead = (seq - seen.highest + (1 << 31) & 0xffffffff) - (1 << 31)
-    if not seen.seen or abs(ahead) > FAR:
-        return Seen(seq, 1, 0, 0)
-    if ahead > 0:
-        return Seen(seq, (seen.seen << ahead | 1) & MASK64, seen.again << ahead & MASK64, seen.late << ahead & MASK64)
-    if ahead < -63:
-        return seen
-    bit = 1 << -ahead
-    if seen.seen & bit:
-        return seen._replace(again=seen.again | bit)
-    return seen._replace(seen=seen.seen | bit, late=seen.late | bit)
-
-
 class Session:
     """A sender: what came of it, and its last answers until they are told."""
 
     def __init__(self):
         self.received_count = 0
         self.sent_count = 0
-        self.seen = Seen(0, 0, 0, 0)
+        self.arrived = Arrived()
+        self.newest = None            # Told: of those known to have gone
         self.awaited = OrderedDict()  # Told by the reflector's number
         self.untold = [deque(maxlen=UNTOLD_MAX) for _ in range(TOLD_TIMES)]
+
+    def gone(self, told):
+        if not self.newest or told.reflected_seq > self.newest.reflected_seq:
+            self.newest = told
 
     def complete(self, number):
         told = self.awaited.pop(number, None)
@@ -150,7 +138,8 @@ class Reflector:
                           ecn=packet.tos & 3, ip_version=6 if ip6 else 4, method=METHOD_SOFTWARE,
                           addresses=(source, packet.local or bytes(16 if ip6 else 4)),
                           ports=(packet.peer[1], sock.port), received_count=session.received_count,
-                          sent_count=session.sent_count, seen=session.seen)
+                          sent_count=session.sent_count, first=session.arrived.first,
+                          newest=session.arrived.at(session.arrived.highest), follow_up=session.newest)
 
     def answer(self, sock, packet):
         """Answers one packet, or counts why not."""
@@ -166,8 +155,10 @@ class Reflector:
             return
         session = self.session_of(packet.peer, request.ssid)
         session.received_count += 1
-        session.seen = seen_next(session.seen, request.seq)
+        session.arrived.note(request.seq)
         reflection = self.reflection_of(sock, packet, session)
+        if request.block_last is not None:
+            reflection.block = session.arrived.at(request.block_last)
         told = None
         if request.stamps_wanted:
             counters["stamps_lost"] += session.give_up()
@@ -207,6 +198,8 @@ class Reflector:
             if not told:
                 continue
             told.stamps[BACK_SCHED if event.kind == "sched" else BACK_SENT] = event.at_ns
+            if event.kind == "sent":
+                session.gone(told)
             if BACK_SCHED in told.stamps and BACK_SENT in told.stamps:
                 session.complete(number)
 
