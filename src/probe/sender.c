@@ -607,7 +607,9 @@ static void start(struct sender *sender)
 	(void)prctl(PR_SET_TIMERSLACK, 1UL, 0UL, 0UL, 0UL);
 	sender->slack_set = true;
 	sender->checked_ns = mono_now().ns;
-	sender->start_ns = sender->checked_ns + START_NS;
+	sender->start_ns = sender->options.start_ns
+				   ? sender->options.start_ns
+				   : sender->checked_ns + START_NS;
 	sender->slot_ns = sender->start_ns;
 }
 
