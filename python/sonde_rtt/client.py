@@ -91,11 +91,11 @@ def request_make(options, key):
     request.tlv(TLV_CLASS_OF_SERVICE, bytes((dscp << 2, 0, 0, 0)))
     request.tlv(TLV_FOLLOW_UP, bytes(16))
     request.tlv(TLV_POINTS, points_question(points.REFLECTOR_SET, POINTS_ANSWERS))
-    if not options.size or request.pad(options.size):
+    if not options.size:
         return request
-    request = Request(key, ssid, ERROR_UNKNOWN)
-    if options.size <= SIZE_MAX and request.pad(options.size):
-        return request
+    for shape in (request, Request(key, ssid, ERROR_UNKNOWN)):
+        if options.size <= SIZE_MAX and shape.pad(options.size):
+            return shape
     base = KEYED.size if key else PLAIN.size
     raise ValueError(f"size {options.size}: a test packet {'with' if key else 'without'} a key has {base} bytes, or "
                      f"{base + (24 if key else 4)} and more")

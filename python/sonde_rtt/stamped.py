@@ -37,7 +37,7 @@ IN_PKTINFO = struct.Struct("=i4s4s")
 IN6_PKTINFO = struct.Struct("@16si")
 
 CONTROL_ROOM = 256
-PACKET_ROOM = 9216
+PACKET_ROOM = 65536
 BUFFER_SIZE = 4 << 20
 COUNTED_MAX = 1 << 16
 
