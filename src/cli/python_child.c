@@ -234,7 +234,7 @@ bool python_child_lines(struct python_child *child,
 			return size < 0 && (errno == EAGAIN || errno == EINTR);
 		child->size += (size_t)size;
 		lines_take(child, take, context);
-	} while (size == READ_SIZE);
+	} while (size == (ssize_t)READ_SIZE);
 	return true;
 }
 

@@ -74,7 +74,7 @@ static struct row *row_add(struct tax *tax, const char *name)
 		return NULL;
 	for (size_t i = 0; i < count; i++)
 		ns[i] = INT64_MIN;
-	strcpy(row->name, name);
+	memcpy(row->name, name, strlen(name) + 1);
 	row->ns[TAX_C] = ns;
 	row->ns[TAX_PYTHON] = ns + TAX_PAIRS_MAX;
 	tax->row_count++;
@@ -173,7 +173,7 @@ static double draw(const struct row *row, size_t pairs, uint64_t *state,
 {
 	size_t size = (size_t)sqrt((double)pairs), drawn = 0;
 	size_t count[TAX_SIDE_COUNT] = {0};
-	int64_t *sides[] = {values, values + 2 * TAX_PAIRS_MAX};
+	int64_t *sides[] = {values, values + (size_t)2 * TAX_PAIRS_MAX};
 
 	while (drawn < pairs) {
 		size_t at = (size_t)(random_next(state) % pairs);
@@ -331,6 +331,8 @@ void tax_print(const struct tax *tax, const struct tax_title *title, FILE *to)
 				  part_of(title, &segments[i]) ? " *" : "", to);
 	}
 	row_print("round trip", &verdicts[SEGMENT_MAX], "", to);
+	/* The rest is the same code on both sides: what differs there is what
+	 * a program does to its neighbours, on one host above all. */
 	fprintf(to, "* The interpreter adds:\n");
 	for (size_t i = 0; i < count; i++) {
 		const char *part = part_of(title, &segments[i]);
