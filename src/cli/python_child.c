@@ -18,7 +18,7 @@
 #define READY_MS    10000
 #define END_MS      3000
 #define PIPE_SIZE   (1 << 20)
-#define READ_SIZE   65536
+#define READ_SIZE   ((size_t)65536)
 #define INTERPRETER "python3"
 
 extern char **environ;
