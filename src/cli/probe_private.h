@@ -31,9 +31,13 @@ int address_resolve(const char *text, uint16_t port, int family,
 /* "192.0.2.1:862"; static, until the next call. */
 const char *address_show(const struct sockaddr_storage *address);
 
+/* Which language a side of 'rtt' is in: words of --sender, --reflector. */
+enum { RTT_C, RTT_PYTHON };
+
 struct rtt_options {
 	int64_t port, rate, interval_ns, count, duration_ns, size, dscp,
-		reply_dscp, ttl, timeout_ns, seed, cpu;
+		reply_dscp, ttl, timeout_ns, seed, cpu, sender, reflector,
+		python_port;
 	char *local, *interface;
 	bool ip4, ip6, echo, poisson, sleep, realtime, hardware, unstamped,
 		interleave, json;

@@ -3,15 +3,16 @@
 #include <inttypes.h>
 #include <signal.h>
 #include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
 
-#include "cli/probe_private.h"
+#include "cli/python_private.h"
 
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])
 #define AT(member)   offsetof(struct reflect_options, member)
 
 struct reflect_options {
-	int64_t port, rate, sessions;
+	int64_t port, rate, sessions, python_port;
 	char *local, *interface;
 	bool stateless, refuse_class, hardware, json;
 	struct key_options key;
@@ -70,6 +71,15 @@ static const struct option_row rows[] = {
 	 .type = OPTION_BOOL,
 	 .offset = AT(hardware),
 	 .help = "the network card's own stamps too"},
+	{.name = "python-port",
+	 .type = OPTION_COUNT,
+	 .zero = true,
+	 .offset = AT(python_port),
+	 .min = 1,
+	 .max = UINT16_MAX,
+	 .preset_note = "none",
+	 .help = "another reflector, in Python, on this port: what does an "
+		 "interpreter add?"},
 	{.name = "json",
 	 .type = OPTION_BOOL,
 	 .offset = AT(json),
@@ -151,14 +161,44 @@ static void counters_print(const struct reflector_counters *counters, bool json)
 		printf("}\n");
 }
 
-static int reflect_loop(struct reflector *reflector, bool json)
+/* The same options; it ends when we do. */
+static int python_begin(const struct reflect_options *options,
+			const struct key *key, struct python_child *child)
+{
+	struct python_line *line = calloc(1, sizeof *line);
+	struct fault fault;
+	int rc;
+
+	if (!line)
+		return usage_fail("%s", err_sentence(-ENOMEM));
+	python_line_add(line, "--port=%d", (int)options->python_port);
+	python_line_add(line, "--rate=%" PRId64, options->rate);
+	python_line_add(line, "--sessions=%" PRId64, options->sessions);
+	python_line_add(line, "--watch-stdin");
+	if (options->local)
+		python_line_add(line, "--local=%s", options->local);
+	if (options->interface)
+		python_line_add(line, "--interface=%s", options->interface);
+	rc = python_child_start("reflector", line, key, child, &fault);
+	free(line);
+	return rc < 0 ? usage_fail("reflect: %s", fault.text) : -1;
+}
+
+static int reflect_loop(struct reflector *reflector, bool json,
+			struct python_child *child)
 {
 	struct reflector_counters counters;
 	int rc = 0;
 
 	signals_catch_for(stop, NULL);
-	while (!stopped && rc >= 0)
+	while (!stopped && rc >= 0) {
 		rc = reflector_turn(reflector, 200);
+		if (rc == 0 && child->pid > 0 && !python_child_runs(child)) {
+			fprintf(stderr, "sonde: reflect: the reflector in "
+					"Python has ended\n");
+			(void)python_child_stop(child);
+		}
+	}
 	signals_release();
 	counters = reflector_counters(reflector);
 	counters_print(&counters, json);
@@ -199,6 +239,7 @@ static int reflect_run(const struct reflect_options *options)
 		.refuse_class = options->refuse_class,
 		.error_ns = -1,
 	};
+	struct python_child child = {.pid = -1, .in = -1, .out = -1};
 	struct reflector *reflector;
 	struct key key;
 	int rc = key_read(&options->key, &key);
@@ -211,8 +252,11 @@ static int reflect_run(const struct reflect_options *options)
 	if (rc < 0)
 		return usage_fail("reflect: %s", err_sentence(rc));
 	rc = reflect_begin(options, reflector);
+	if (rc < 0 && options->python_port > 0)
+		rc = python_begin(options, &key, &child);
 	if (rc < 0)
-		rc = reflect_loop(reflector, options->json);
+		rc = reflect_loop(reflector, options->json, &child);
+	(void)python_child_stop(&child);
 	reflector_destroy(reflector);
 	return rc;
 }
@@ -247,6 +291,7 @@ const struct verb reflect_verb = {
 		 "Runs until interrupted,\n"
 		 "then prints what it counted.",
 	.examples = "  sonde reflect\n"
-		    "  sonde reflect --port 8620 --key-file ./key\n",
+		    "  sonde reflect --port 8620 --key-file ./key\n"
+		    "  sonde reflect --port 8620 --python-port 8621\n",
 	.options = &table,
 };

@@ -5,7 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "cli/probe_private.h"
+#include "cli/python_private.h"
 
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])
 #define AT(member)   offsetof(struct rtt_options, member)
@@ -167,6 +167,29 @@ static const struct option_row host_rows[] = {
 	 .help = "stamp every other packet: what do stamps cost?"},
 };
 
+static const char *const language_words[] = {"c", "python", NULL};
+
+static const struct option_row tax_rows[] = {
+	{.name = "sender",
+	 .type = OPTION_WORD,
+	 .offset = AT(sender),
+	 .words = language_words,
+	 .help = "python: send every other packet from Python, and compare"},
+	{.name = "reflector",
+	 .type = OPTION_WORD,
+	 .offset = AT(reflector),
+	 .words = language_words,
+	 .help = "python: send every other packet to one in Python"},
+	{.name = "python-port",
+	 .type = OPTION_COUNT,
+	 .zero = true,
+	 .offset = AT(python_port),
+	 .min = 1,
+	 .max = UINT16_MAX,
+	 .preset_note = "the one behind the port",
+	 .help = "UDP port of the reflector in Python"},
+};
+
 static const struct option_row view_rows[] = {
 	{.name = "json",
 	 .type = OPTION_BOOL,
@@ -179,6 +202,7 @@ static const struct option_group groups[] = {
 	{"Packets", packet_rows, COUNT(packet_rows), 0},
 	{"Host", host_rows, COUNT(host_rows), 0},
 	{"Key", key_rows, KEY_ROWS_COUNT, AT(key)},
+	{"Interpreter", tax_rows, COUNT(tax_rows), 0},
 	{"View", view_rows, COUNT(view_rows), 0},
 	{"Others", common_rows, COMMON_ROWS_COUNT, AT(common)},
 };
@@ -296,6 +320,9 @@ static int rtt_run(const struct rtt_options *options, const char *host)
 	path.sender = sender_options_of(options, &key);
 	path.sender.local = (const struct sockaddr *)&local;
 	path.sender.remote = (const struct sockaddr *)&remote;
+	if (options->sender == RTT_PYTHON || options->reflector == RTT_PYTHON)
+		return rtt_python_run(
+			&(struct rtt_python){options, path, &remote, &key});
 	if (path_start(&path, &rtt.path, &fault) < 0)
 		return usage_fail("rtt: %s", fault.text);
 	rc = rtt_loop(&rtt);
@@ -320,6 +347,8 @@ static int rtt_main(const struct verb *verb, int argc, char **argv)
 	if (rc < 0 && options.count > 0 && options.duration_ns > 0)
 		rc = usage_fail("count, duration: only one of them");
 	if (rc < 0)
+		rc = rtt_python_check(&options);
+	if (rc < 0)
 		rc = rtt_run(&options, line.rest[0]);
 	options_fini(verb->options, &options);
 	free(line.rest);
@@ -340,6 +369,7 @@ const struct verb rtt_verb = {
 		 "were lost, with 1 if none was answered.",
 	.examples = "  sonde rtt 192.0.2.1\n"
 		    "  sonde rtt host.example --count 1000 --rate 1k --json\n"
-		    "  sonde rtt [2001:db8::1]:8620 --key-file ./key\n",
+		    "  sonde rtt [2001:db8::1]:8620 --key-file ./key\n"
+		    "  sonde rtt 192.0.2.1 --sender python --count 1000\n",
 	.options = &table,
 };

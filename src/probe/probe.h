@@ -621,12 +621,13 @@ struct sender_options {
 	const char *interface; /* NULL: any */
 	const uint8_t *key;    /* NULL: without authentication */
 	size_t key_size;
-	bool echo;      /* the peer sends back what it gets, and no more */
-	bool poisson;   /* else isochronous */
-	uint64_t seed;  /* of the Poisson schedule */
-	double rate_hz; /* SENDER_RATE_MIN_HZ to SENDER_RATE_MAX_HZ */
-	uint32_t count; /* slots; 0: until stopped */
-	size_t size;    /* UDP payload; 0: as long as the TLVs are */
+	bool echo;        /* the peer sends back what it gets, and no more */
+	bool poisson;     /* else isochronous */
+	uint64_t seed;    /* of the Poisson schedule */
+	double rate_hz;   /* SENDER_RATE_MIN_HZ to SENDER_RATE_MAX_HZ */
+	uint32_t count;   /* slots; 0: until stopped */
+	int64_t start_ns; /* CLOCK_MONOTONIC of the first slot; 0: at once */
+	size_t size;      /* UDP payload; 0: as long as the TLVs are */
 	uint8_t dscp, ttl;
 	int dscp_wanted;    /* of the answers; -1: as the requests' */
 	bool sleep;         /* wait for answers asleep, not spinning */

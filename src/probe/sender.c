@@ -638,7 +638,9 @@ static void start(struct sender *sender)
 	sender->slack_set = true;
 	sender->early_ns = EARLY_MIN_NS;
 	sender->checked_ns = mono_now().ns;
-	sender->start_ns = sender->checked_ns + START_NS;
+	sender->start_ns = sender->options.start_ns
+				   ? sender->options.start_ns
+				   : sender->checked_ns + START_NS;
 	sender->slot_ns = sender->start_ns;
 }
 

@@ -160,6 +160,17 @@ static struct probe_socket *socket_make(const struct sockaddr *local)
 	return made;
 }
 
+static in_port_t port_of(const struct probe_socket *socket)
+{
+	struct sockaddr_storage local = probe_socket_local(socket);
+
+	if (local.ss_family == AF_INET)
+		return ((struct sockaddr_in *)&local)->sin_port;
+	return local.ss_family == AF_INET6
+		       ? ((struct sockaddr_in6 *)&local)->sin6_port
+		       : 0;
+}
+
 static int socket_set(struct probe_socket *made,
 		      const struct probe_socket_options *options,
 		      const char **ret_what)
@@ -193,6 +204,7 @@ static int socket_set(struct probe_socket *made,
 	*ret_what = "the local address";
 	if (bind(made->fd, options->local, address_size(options->local)) < 0)
 		return -errno;
+	made->port = port_of(made);
 	*ret_what = "the remote address";
 	made->connected = options->remote != NULL;
 	if (options->remote && connect(made->fd, options->remote,

@@ -100,6 +100,19 @@ static void controls_read(struct msghdr *message, struct probe_packet *packet)
 	}
 }
 
+/* The kernel tells the address alone. */
+static void local_port_set(const struct probe_socket *socket,
+			   struct probe_packet *packet)
+{
+	struct sockaddr_in *v4 = (void *)&packet->local;
+	struct sockaddr_in6 *v6 = (void *)&packet->local;
+
+	if (packet->local.ss_family == AF_INET)
+		v4->sin_port = socket->port;
+	else if (packet->local.ss_family == AF_INET6)
+		v6->sin6_port = socket->port;
+}
+
 static void packet_set(struct probe_socket *socket, int i,
 		       struct probe_packet *packet)
 {
@@ -110,6 +123,7 @@ static void packet_set(struct probe_socket *socket, int i,
 	memcpy(&packet->peer, &socket->peers[i],
 	       socket->in[i].msg_hdr.msg_namelen);
 	controls_read(&socket->in[i].msg_hdr, packet);
+	local_port_set(socket, packet);
 }
 
 int probe_socket_receive(struct probe_socket *socket, int count,

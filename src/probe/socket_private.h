@@ -16,6 +16,7 @@
 struct probe_socket {
 	int fd;
 	sa_family_t family;
+	in_port_t port; /* that it is bound to, in network order */
 	bool connected;
 	bool unstamped;
 	bool keyed;        /* SCM_TS_OPT_ID works */

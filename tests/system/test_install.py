@@ -16,7 +16,7 @@ def builds_and_runs_the_example_from_an_installed_prefix():
         run("meson", "install", "-C", BUILD, "--no-rebuild", "--destdir", root / "dest")
         found = {path.name: path for path in (root / "dest").rglob("*") if not path.is_dir()}
         for name in ("packet_capture.h", "libpacket_capture.so", "packet_capture.pc", "sonde", "sonde.1",
-                     "sonde.service", "flows.c"):
+                     "sonde.service", "flows.c", "client.py", "reflector.py"):
             check(name in found, f"{name} is not installed: {sorted(found)}")
         library = found["libpacket_capture.so"].parent
         environment = dict(os.environ, PKG_CONFIG_PATH=str(found["packet_capture.pc"].parent),
