@@ -161,18 +161,25 @@ uint16_t feed_interface(struct feed *feed, struct source *source,
 	return source->numbers[index];
 }
 
+void feed_source_return(struct feed *feed, struct source *source,
+			uint32_t count)
+{
+	source->lent -= count;
+	if (source->lent == 0 && source->ended)
+		feed_source_close(feed, source);
+}
+
 /* The source failed or ended: tell, count, close. */
 static void source_end(struct feed *feed, struct source *source, int rc)
 {
 	if (rc != ERR_END)
 		engine_fault_add(feed->engine, capture_fault(source->capture));
 	source->ended = true;
-	if (source->lent == 0) /* else feed_take_back() closes it */
-		feed_source_close(feed, source);
+	feed_source_return(feed, source, 0); /* or the last one held does */
 }
 
-static int file_next(struct feed *feed, struct frame *ret_frames,
-		     struct source **ret_source)
+static int file_next(struct feed *feed, int timeout_ms, int count_max,
+		     struct frame *ret_frames, struct source **ret_source)
 {
 	while (feed->at < feed->source_count) {
 		struct source *source = &feed->sources[feed->at];
@@ -187,19 +194,19 @@ static int file_next(struct feed *feed, struct frame *ret_frames,
 				continue;
 			}
 		}
-		rc = capture_next(source->capture, WAIT_MS, BATCH, ret_frames);
+		rc = capture_next(source->capture, timeout_ms, count_max,
+				  ret_frames);
 		if (rc >= 0) {
 			*ret_source = source;
 			return rc;
 		}
 		source_end(feed, source, rc);
 		feed->at++;
-		feed->step_ns = FILE_STEP_NS;
 	}
 	return ERR_END;
 }
 
-static int live_next(struct feed *feed, struct frame *ret_frames,
+static int live_next(struct feed *feed, int count_max, struct frame *ret_frames,
 		     struct source **ret_source)
 {
 	size_t ended = 0;
@@ -213,7 +220,7 @@ static int live_next(struct feed *feed, struct frame *ret_frames,
 			ended++;
 			continue;
 		}
-		rc = capture_next(source->capture, 0, BATCH, ret_frames);
+		rc = capture_next(source->capture, 0, count_max, ret_frames);
 		if (rc < 0)
 			source_end(feed, source, rc);
 		if (rc > 0) {
@@ -224,40 +231,54 @@ static int live_next(struct feed *feed, struct frame *ret_frames,
 	return ended == feed->source_count ? ERR_END : 0;
 }
 
-int feed_next(struct feed *feed, struct frame *ret_frames,
-	      struct source **ret_source)
+int feed_next(struct feed *feed, int timeout_ms, int count_max,
+	      struct frame *ret_frames, struct source **ret_source)
 {
-	int rc = feed->live ? live_next(feed, ret_frames, ret_source)
-			    : file_next(feed, ret_frames, ret_source);
+	int rc = feed->live ? live_next(feed, count_max, ret_frames, ret_source)
+			    : file_next(feed, timeout_ms, count_max, ret_frames,
+					ret_source);
 
 	if (rc > 0)
 		feed->counts.engine.frames += (uint64_t)rc;
 	return rc;
 }
 
-void feed_wait(struct feed *feed, int wake_fd, int timeout_ms)
+nfds_t feed_fds(const struct feed *feed, struct pollfd *ret_fds)
 {
-	struct pollfd fds[ENGINE_TARGETS_MAX + 1];
+	size_t from = feed->live ? 0 : feed->at;
 	nfds_t count = 0;
-	uint64_t drained;
 
-	fds[count++] = (struct pollfd){.fd = wake_fd, .events = POLLIN};
-	for (size_t i = 0; feed && feed->live && i < feed->source_count; i++) {
+	for (size_t i = from; i < feed->source_count; i++) {
 		int fd = feed->sources[i].capture
 				 ? capture_fd(feed->sources[i].capture)
 				 : -1;
 
 		if (fd >= 0)
-			fds[count++] =
+			ret_fds[count++] =
 				(struct pollfd){.fd = fd, .events = POLLIN};
+		if (!feed->live)
+			break;
 	}
-	if (poll(fds, count, timeout_ms) > 0 && fds[0].revents)
-		(void)!read(wake_fd, &drained, sizeof drained);
+	return count;
 }
 
-size_t feed_decode(struct feed *feed, struct source *source,
-		   const struct frame *frames, int count,
-		   struct packet *ret_packets)
+void feed_interfaces(struct feed *feed, struct source *source,
+		     const struct frame *frames, int count,
+		     uint16_t *ret_numbers)
+{
+	for (int i = 0; i < count; i++) {
+		bool same =
+			i > 0 && frames[i].interface == frames[i - 1].interface;
+
+		ret_numbers[i] = same ? ret_numbers[i - 1]
+				      : feed_interface(feed, source,
+						       frames[i].interface);
+	}
+}
+
+size_t frames_decode(const struct frame *frames, const uint16_t *interfaces,
+		     int count, uint64_t verdicts[VERDICT_COUNT],
+		     struct packet *ret_packets)
 {
 	size_t decoded = 0;
 
@@ -269,46 +290,16 @@ size_t feed_decode(struct feed *feed, struct source *source,
 			.size = frame->size,
 			.at = frame->stamp.at,
 			.link_type = frame->link_type,
-			.interface =
-				feed_interface(feed, source, frame->interface),
+			.interface = interfaces[i],
 			.gso_size = frame->gso_size,
 		};
 		enum verdict verdict =
 			packet_decode(&input, &ret_packets[decoded]);
 
-		feed->counts.verdicts[verdict]++;
+		verdicts[verdict]++;
 		decoded += verdict == VERDICT_OK;
 	}
-	feed->counts.engine.decoded += decoded;
 	return decoded;
-}
-
-static bool set_back(const struct feed *feed, const struct packet *packet)
-{
-	return wall_ns_between(packet->at, feed->newest) > feed->step_ns;
-}
-
-size_t feed_timeline(struct feed *feed, const struct packet *packets,
-		     size_t count, bool *ret_rewind)
-{
-	size_t i;
-
-	*ret_rewind = count > 0 && set_back(feed, &packets[0]);
-	if (*ret_rewind)
-		feed->newest = packets[0].at;
-	if (count > 0)
-		feed->step_ns = engine_step_ns(feed->engine);
-	for (i = 0; i < count && !set_back(feed, &packets[i]); i++) {
-		if (wall_before(feed->newest, packets[i].at))
-			feed->newest = packets[i].at;
-	}
-	return i;
-}
-
-void feed_time_pass(struct feed *feed, struct wall now)
-{
-	if (wall_before(feed->newest, now))
-		feed->newest = now;
 }
 
 static double feed_progress(const struct feed *feed)
@@ -349,6 +340,14 @@ void feed_publish(struct feed *feed, bool now)
 	feed->published = feed->counts;
 	feed->progress = feed_progress(feed);
 	pthread_mutex_unlock(&feed->lock);
+}
+
+void feed_quiesce(struct feed *feed)
+{
+	for (size_t i = 0; i < feed->source_count; i++) {
+		if (feed->sources[i].capture)
+			(void)capture_quiesce(feed->sources[i].capture);
+	}
 }
 
 void feed_close(struct feed *feed)
