@@ -1,8 +1,8 @@
 /* One batch: decoded and dealt by whoever has time, metered shard by shard.
  *
  * The deal looks at addresses alone, whichever way round: both directions of
- * a flow and all fragments of a datagram meet in one shard.  Packets stay
- * where they were decoded; dealt are their places.
+ * a flow and all fragments of a datagram meet in one shard.  A shard's packets
+ * lie in blocks that are taken as they are needed: any shard may get all.
  *
  * Every worker follows the packets' clock through all of them, so that a flow
  * ends for the same reason whatever else its shard has seen.  Mostly a batch
@@ -31,9 +31,54 @@ uint16_t tuple_shard(const struct packet_tuple *tuple, uint64_t key,
 
 /* --- decoding ----------------------------------------------------------- */
 
+/* What metering reads of a packet that is neither TCP nor out of a tunnel. */
+#define PLAIN_SIZE offsetof(struct packet, tcp)
+
+static void packet_copy(struct packet *to, const struct packet *from)
+{
+	if (from->flags & PACKET_TCP || from->tunnel != TUNNEL_NONE)
+		*to = *from;
+	else
+		memcpy(to, from, PLAIN_SIZE);
+}
+
+/* The next free place in the shard's blocks. */
+static struct packet *shard_place(struct batch *batch, struct shard *shard)
+{
+	uint32_t at = shard->count++ % BLOCK;
+
+	if (at == 0) {
+		uint16_t block = batch->block_count++;
+
+		if (shard->count == 1)
+			shard->first = block;
+		else
+			batch->block_next[shard->last] = block;
+		shard->last = block;
+	}
+	return &batch->packets[shard->last * BLOCK + at];
+}
+
+static void packets_deal(struct batch *batch, const struct lane *lane,
+			 const struct packet *packets, size_t count)
+{
+	uint64_t key = lane->engine->shard_key;
+
+	for (size_t i = 0; i < count; i++) {
+		uint16_t shard =
+			tuple_shard(&packets[i].tuple, key, lane->shard_count);
+
+		batch->shard_of[batch->packet_count++] = (uint8_t)shard;
+		packet_copy(shard_place(batch, &batch->shards[shard]),
+			    &packets[i]);
+	}
+}
+
 static void order_note(struct batch *batch, const struct packet *packets,
 		       size_t count)
 {
+	if (batch->packet_count == 0 && count > 0)
+		batch->oldest = batch->newest = packets[0].at;
 	for (size_t i = 0; i < count; i++) {
 		if (wall_before(packets[i].at, batch->newest))
 			batch->in_order = false;
@@ -42,121 +87,121 @@ static void order_note(struct batch *batch, const struct packet *packets,
 	}
 }
 
-/* Notes the shards of the packets from 'begin' on, and counts them behind
- * shard_at[shard]. */
-static void shards_note(struct batch *batch, const struct lane *lane,
-			uint32_t begin)
+/* They go where they belong by a detour through a core's nearest memory:
+ * what stays in its own shard is never another core's to wait for. */
+static void part_decode(struct batch *batch, const struct lane *lane,
+			uint32_t begin, int count)
 {
-	for (uint32_t i = begin; i < batch->packet_count; i++) {
-		uint16_t shard =
-			tuple_shard(&batch->packets[i].tuple,
-				    lane->engine->shard_key, lane->shard_count);
+	struct packet packets[BATCH];
+	size_t decoded =
+		frames_decode(&batch->frames[begin], &batch->interfaces[begin],
+			      count, batch->verdicts, packets);
 
-		batch->shards[i] = (uint8_t)shard;
-		batch->shard_at[shard + 1]++;
-	}
-}
-
-/* From how many to where they begin, and the places in order. */
-static void places_deal(struct batch *batch, uint16_t shard_count)
-{
-	uint16_t at[ENGINE_WORKERS_MAX];
-
-	for (uint16_t i = 0; i < shard_count; i++) {
-		at[i] = batch->shard_at[i];
-		batch->shard_at[i + 1] += batch->shard_at[i];
-	}
-	for (uint32_t i = 0; i < batch->packet_count; i++)
-		batch->places[at[batch->shards[i]]++] = (uint16_t)i;
+	order_note(batch, packets, decoded);
+	packets_deal(batch, lane, packets, decoded);
 }
 
 void batch_decode(struct batch *batch, const struct lane *lane)
 {
-	bool dealt = lane->shard_count > 1;
-
 	batch->packet_count = 0;
+	batch->block_count = 0;
 	batch->in_order = true;
-	batch->newest = (struct wall){INT64_MIN};
 	memset(batch->verdicts, 0, sizeof batch->verdicts);
-	memset(batch->shard_at, 0, sizeof batch->shard_at);
+	memset(batch->shards, 0, lane->shard_count * sizeof *batch->shards);
 	if (!lane->engine->options.meter)
 		return;
+	if (lane->shard_count == 1) {
+		batch->packet_count = (uint32_t)frames_decode(
+			batch->frames, batch->interfaces,
+			(int)batch->frame_count, batch->verdicts,
+			batch->packets);
+		return;
+	}
 	for (uint32_t i = 0; i < batch->frame_count; i += BATCH) {
 		uint32_t left = batch->frame_count - i;
-		uint32_t begin = batch->packet_count;
-		size_t count =
-			frames_decode(&batch->frames[i], &batch->interfaces[i],
-				      left < BATCH ? (int)left : BATCH,
-				      batch->verdicts, &batch->packets[begin]);
 
-		batch->packet_count += (uint32_t)count;
-		order_note(batch, &batch->packets[begin], count);
-		if (dealt)
-			shards_note(batch, lane, begin);
+		part_decode(batch, lane, i, left < BATCH ? (int)left : BATCH);
 	}
-	if (dealt)
-		places_deal(batch, lane->shard_count);
 }
 
 /* --- metering ----------------------------------------------------------- */
 
-/* A part of one shard's packets that waits to be metered. */
-struct run {
+/* Goes through the packets of one shard. */
+struct shard_cursor {
 	const struct batch *batch;
-	struct worker *worker;
-	uint32_t at;        /* of its places */
-	uint32_t count;     /* of them */
-	struct wall newest; /* that the table knows of */
+	uint32_t at; /* packets passed */
+	uint16_t block;
 };
 
-static void run_meter(struct run *run)
+static const struct packet *shard_next(struct shard_cursor *cursor)
 {
-	const struct batch *batch = run->batch;
+	const struct batch *batch = cursor->batch;
 
-	flow_table_meter_places(run->worker->table, batch->packets,
-				batch->places + run->at, run->count);
-	run->at += run->count;
-	run->count = 0;
+	if (cursor->at > 0 && cursor->at % BLOCK == 0)
+		cursor->block = batch->block_next[cursor->block];
+	return &batch->packets[cursor->block * BLOCK + cursor->at++ % BLOCK];
 }
 
-/* What other shards know of the time is news to this one. */
-static void run_advance(struct run *run, struct wall now)
+/* Another core may have written them: they are called in time. */
+static void block_prefetch(const struct packet *packets, uint32_t count)
 {
-	run_meter(run);
-	flow_table_advance(run->worker->table, now);
-	run->newest = now;
+	for (uint32_t i = 0; i < count; i++) {
+		const char *bytes = (const char *)&packets[i];
+
+		__builtin_prefetch(bytes);
+		__builtin_prefetch(bytes + 64);
+	}
 }
 
-static void run_take(struct run *run, const struct packet *packet,
-		     struct wall before)
+static uint32_t block_fill(uint32_t count)
 {
-	if (wall_before(packet->at, before) && wall_before(run->newest, before))
-		run_advance(run, before);
-	if (wall_before(run->newest, packet->at))
-		run->newest = packet->at;
-	run->count++;
+	return count < BLOCK ? count : BLOCK;
 }
 
-/* Packet by packet, as one worker alone would see them. */
+static void shard_meter(struct worker *worker, const struct batch *batch)
+{
+	const struct shard *shard = &batch->shards[worker->shard];
+	uint32_t left = shard->count;
+	uint16_t block = shard->first;
+
+	while (left > 0) {
+		const struct packet *packets = &batch->packets[block * BLOCK];
+		uint32_t part = block_fill(left);
+
+		left -= part;
+		block = batch->block_next[block];
+		if (left > 0)
+			block_prefetch(&batch->packets[block * BLOCK],
+				       block_fill(left));
+		flow_table_meter(worker->table, packets, part);
+	}
+}
+
+/* Packet by packet, as one worker alone would see them: what other shards
+ * know of the time is news to this one. */
 static void disorder_meter(struct worker *worker, const struct batch *batch)
 {
+	struct shard_cursor cursors[ENGINE_WORKERS_MAX];
 	struct timeline *timeline = &worker->timeline;
-	struct run run = {batch, worker, batch->shard_at[worker->shard], 0,
-			  timeline->newest};
 
+	for (uint16_t i = 0; i < worker->lane->shard_count; i++)
+		cursors[i] =
+			(struct shard_cursor){batch, 0, batch->shards[i].first};
 	for (uint32_t i = 0; i < batch->packet_count; i++) {
-		const struct packet *packet = &batch->packets[i];
+		uint8_t shard = batch->shard_of[i];
+		const struct packet *packet = shard_next(&cursors[shard]);
 		struct wall before = timeline->newest;
 
 		if (timeline_take(timeline, packet->at)) {
-			run_advance(&run, before);
+			flow_table_advance(worker->table, before);
 			flow_table_rewind(worker->table);
-			run.newest = before = packet->at;
+		} else if (shard == worker->shard &&
+			   wall_before(packet->at, before)) {
+			flow_table_advance(worker->table, before);
 		}
-		if (batch->shards[i] == worker->shard)
-			run_take(&run, packet, before);
+		if (shard == worker->shard)
+			flow_table_meter(worker->table, packet, 1);
 	}
-	run_meter(&run);
 }
 
 /* All packets are one shard's. */
@@ -181,7 +226,6 @@ static void whole_meter(struct worker *worker, const struct batch *batch)
 void batch_meter(struct worker *worker, const struct batch *batch)
 {
 	struct timeline *timeline = &worker->timeline;
-	uint32_t begin = batch->shard_at[worker->shard];
 
 	if (batch->packet_count == 0)
 		return;
@@ -190,13 +234,10 @@ void batch_meter(struct worker *worker, const struct batch *batch)
 		whole_meter(worker, batch);
 		return;
 	}
-	if (batch->in_order &&
-	    !wall_before(batch->packets[0].at, timeline->newest)) {
-		timeline_take(timeline, batch->packets[0].at);
+	if (batch->in_order && !wall_before(batch->oldest, timeline->newest)) {
+		timeline_take(timeline, batch->oldest);
 		timeline_take(timeline, batch->newest);
-		flow_table_meter_places(
-			worker->table, batch->packets, batch->places + begin,
-			batch->shard_at[worker->shard + 1] - begin);
+		shard_meter(worker, batch);
 	} else {
 		disorder_meter(worker, batch);
 	}

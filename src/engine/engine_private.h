@@ -96,28 +96,42 @@ struct timeline {
 	const struct source *source; /* of the last packets */
 };
 
+#define BLOCK     32 /* packets that a table meters at once */
+#define BLOCK_MAX (BATCH_MAX / BLOCK + ENGINE_WORKERS_MAX)
+
+/* One worker's part of a batch: its blocks are a chain, all full but the
+ * last. */
+struct shard {
+	uint32_t count; /* packets */
+	uint16_t first;
+	uint16_t last;
+};
+
 /* Frames on their way through a lane. */
 struct batch {
+	_Atomic(struct lane *) lane; /* that it was last in */
 	struct source *source;
 	uint32_t frame_count;
 	uint32_t packet_count;
+	uint16_t block_count;
 	bool in_order; /* no packet is earlier than one before it */
+	struct wall oldest;
 	struct wall newest;
+	uint64_t verdicts[VERDICT_COUNT];
+	struct shard shards[ENGINE_WORKERS_MAX];
+	uint16_t block_next[BLOCK_MAX];
+	uint8_t shard_of[BATCH_MAX]; /* by packet */
 	/* How many shards are still to be metered, and one more until the
 	 * frames are given back; 0: free. */
 	_Alignas(64) _Atomic uint32_t left;
-	_Alignas(64) uint64_t verdicts[VERDICT_COUNT];
-	/* Places of shard i: from shard_at[i] to shard_at[i + 1]. */
-	uint16_t shard_at[ENGINE_WORKERS_MAX + 1];
-	uint16_t places[BATCH_MAX];     /* packets by shard, each in order */
-	uint8_t shards[BATCH_MAX];      /* by packet */
-	uint16_t interfaces[BATCH_MAX]; /* by frame: the session's numbers */
+	_Alignas(64) uint16_t interfaces[BATCH_MAX]; /* the session's numbers,
+							by frame */
 	struct frame frames[BATCH_MAX];
-	struct packet packets[BATCH_MAX];
+	_Alignas(64) struct packet packets[BLOCK_MAX * BLOCK];
 };
 
-static_assert(BATCH_MAX <= UINT16_MAX && ENGINE_WORKERS_MAX <= UINT8_MAX,
-	      "places and shards have room");
+static_assert(BLOCK_MAX <= UINT16_MAX && ENGINE_WORKERS_MAX <= UINT8_MAX,
+	      "numbers of blocks and shards have room");
 
 struct lane_slot {
 	_Alignas(64) _Atomic uint64_t ready; /* the batch's number plus 1 */

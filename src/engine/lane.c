@@ -79,27 +79,49 @@ static void lane_call_help(const struct lane *lane)
 
 /* --- under the lane's lock ---------------------------------------------- */
 
-/* Gives back the frames of batches that all have metered, and counts. */
-static void lane_settle(struct lane *lane)
+static void batch_give_back(struct lane *lane, struct batch *batch)
 {
 	struct feed *feed = lane->feed;
+
+	feed->counts.engine.decoded += batch->packet_count;
+	counters_add(feed->counts.verdicts, batch->verdicts, VERDICT_COUNT);
+	feed_deliver(feed, batch->source, batch->frames,
+		     (int)batch->frame_count);
+	feed_source_return(feed, batch->source, batch->frame_count);
+	atomic_store(&batch->left, 0);
+}
+
+/* Every batch that all have metered, in order: engine_poll() wants that. */
+static void lane_deliver(struct lane *lane)
+{
 	uint64_t taken = atomic_load(&lane->taken);
 
 	for (; lane->given < taken; lane->given++) {
 		struct lane_slot *slot =
 			&lane->slots[lane->given & lane->slot_mask];
-		struct batch *batch = slot->batch;
 
 		if (atomic_load(&slot->ready) != lane->given + 1 ||
-		    atomic_load(&batch->left) != 1)
+		    atomic_load(&slot->batch->left) != 1)
 			return;
-		feed->counts.engine.decoded += batch->packet_count;
-		counters_add(feed->counts.verdicts, batch->verdicts,
-			     VERDICT_COUNT);
-		feed_deliver(feed, batch->source, batch->frames,
-			     (int)batch->frame_count);
-		feed_source_return(feed, batch->source, batch->frame_count);
-		atomic_store(&batch->left, 0);
+		batch_give_back(lane, slot->batch);
+	}
+}
+
+/* Gives back the frames of batches that all have metered.  Of a file those of
+ * the worker's own, which are near to its core; whose memory is taken again
+ * next. */
+static void lane_settle(struct lane *lane, struct worker *worker)
+{
+	if (lane->engine->options.deliver || lane_live(lane)) {
+		lane_deliver(lane);
+		return;
+	}
+	for (size_t i = BATCHES; i-- > 0;) {
+		struct batch *batch = worker->batches[i];
+
+		if (atomic_load(&batch->lane) == lane &&
+		    atomic_load(&batch->left) == 1)
+			batch_give_back(lane, batch);
 	}
 }
 
@@ -131,6 +153,7 @@ static enum taking batch_fill(struct lane *lane, struct batch *batch,
 		atomic_store(&lane->ended, true);
 	if (count <= 0)
 		return TAKING_EMPTY;
+	atomic_store(&batch->lane, lane);
 	batch->frame_count = (uint32_t)count;
 	batch->source->lent += (uint32_t)count;
 	feed_interfaces(feed, batch->source, batch->frames, count,
@@ -154,7 +177,7 @@ static enum taking lane_take(struct lane *lane, struct worker *worker)
 	if (atomic_load(&lane->ended) ||
 	    pthread_mutex_trylock(&lane->lock) != 0)
 		return TAKING_BUSY;
-	lane_settle(lane);
+	lane_settle(lane, worker);
 	batch = batch_free(worker, lane);
 	if (batch)
 		taking = batch_fill(lane, batch, &number);
@@ -261,7 +284,7 @@ static void lane_wait(struct worker *worker, bool empty)
 
 	/* Who holds it may be waiting for engine_poll()'s caller. */
 	if (pthread_mutex_trylock(&lane->lock) == 0) {
-		lane_settle(lane);
+		lane_settle(lane, worker);
 		feed_take_back(lane->feed);
 		if (empty && !atomic_load(&lane->ended))
 			count = feed_fds(lane->feed, fds + 1);
@@ -287,17 +310,20 @@ static void lane_rest(struct worker *worker)
 	atomic_store(&worker->waits, false);
 }
 
-/* The last worker of a lane closes it. */
+/* The last worker of a lane gives back what is left, and closes it. */
 static void lane_end(struct lane *lane)
 {
+	struct engine *engine = lane->engine;
+
 	if (atomic_fetch_sub(&lane->metering, 1) != 1)
 		return;
 	pthread_mutex_lock(&lane->lock);
-	lane_settle(lane);
+	for (size_t i = 0; i < engine->worker_count; i++)
+		lane_settle(lane, &engine->workers[i]);
 	atomic_store(&lane->feed->ended, true);
 	feed_publish(lane->feed, true);
 	pthread_mutex_unlock(&lane->lock);
-	engine_wake(lane->engine->poll_fd);
+	engine_wake(engine->poll_fd);
 }
 
 void lane_run(struct worker *worker)

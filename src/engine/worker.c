@@ -239,6 +239,7 @@ static int worker_place(struct engine *engine, struct worker *worker)
 		if (!batch)
 			return -ENOMEM;
 		atomic_init(&batch->left, 0);
+		atomic_init(&batch->lane, NULL);
 		worker->batches[i] = batch;
 	}
 	return 0;

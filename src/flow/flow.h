@@ -221,11 +221,6 @@ void flow_table_destroy(struct flow_table *table);
 void flow_table_meter(struct flow_table *table, const struct packet *packets,
 		      size_t count);
 
-/* The same with those of the packets that 'places' names, in its order. */
-void flow_table_meter_places(struct flow_table *table,
-			     const struct packet *packets,
-			     const uint16_t *places, size_t count);
-
 /* Lets time pass to 'now' without packets; earlier than before: no effect. */
 void flow_table_advance(struct flow_table *table, struct wall now);
 

@@ -122,59 +122,35 @@ guess_make(const struct flow_table *table, const struct flow_key *key,
 	return guess;
 }
 
-static inline __attribute__((always_inline)) const struct packet *
-packet_at(const struct packet *packets, const uint16_t *places, unsigned i)
-{
-	return places ? &packets[places[i]] : &packets[i];
-}
-
-/* 'metrics', and whether there are 'places', is known when it is compiled:
- * there are four of it. */
+/* 'metrics' is known when it is compiled: there are two of it. */
 static inline __attribute__((always_inline)) void
 batch_meter(struct flow_table *table, const struct packet *packets,
-	    const uint16_t *places, unsigned count, bool metrics)
+	    unsigned count, bool metrics)
 {
 	struct flow_key keys[BATCH];
 	uint32_t guesses[BATCH];
 
 	for (unsigned i = 0; i < count; i++) {
-		const struct packet *packet = packet_at(packets, places, i);
-
-		key_make(table, &packet->tuple,
-			 packet->flags & PACKET_ICMP_ONE_WAY, &keys[i]);
+		key_make(table, &packets[i].tuple,
+			 packets[i].flags & PACKET_ICMP_ONE_WAY, &keys[i]);
 		__builtin_prefetch(&table->buckets[keys[i].home], 1);
 	}
 	for (unsigned i = 0; i < count; i++)
 		guesses[i] = guess_make(table, &keys[i], metrics);
 	for (unsigned i = 0; i < count; i++)
-		packet_meter(table, &keys[i], packet_at(packets, places, i),
-			     guesses[i], metrics);
+		packet_meter(table, &keys[i], &packets[i], guesses[i], metrics);
 }
 
 static void batch_meter_plain(struct flow_table *table,
 			      const struct packet *packets, unsigned count)
 {
-	batch_meter(table, packets, NULL, count, false);
+	batch_meter(table, packets, count, false);
 }
 
 static void batch_meter_tcp(struct flow_table *table,
 			    const struct packet *packets, unsigned count)
 {
-	batch_meter(table, packets, NULL, count, true);
-}
-
-static void places_meter_plain(struct flow_table *table,
-			       const struct packet *packets,
-			       const uint16_t *places, unsigned count)
-{
-	batch_meter(table, packets, places, count, false);
-}
-
-static void places_meter_tcp(struct flow_table *table,
-			     const struct packet *packets,
-			     const uint16_t *places, unsigned count)
-{
-	batch_meter(table, packets, places, count, true);
+	batch_meter(table, packets, count, true);
 }
 
 void flow_table_meter(struct flow_table *table, const struct packet *packets,
@@ -188,38 +164,6 @@ void flow_table_meter(struct flow_table *table, const struct packet *packets,
 		else
 			batch_meter_plain(table, packets, part);
 		packets += part;
-		count -= part;
-	}
-}
-
-/* Another core may have written the packets: they are called in time. */
-static void places_prefetch(const struct packet *packets,
-			    const uint16_t *places, size_t count)
-{
-	if (count > BATCH)
-		count = BATCH;
-	for (size_t i = 0; i < count; i++) {
-		const char *bytes = (const char *)&packets[places[i]];
-
-		__builtin_prefetch(bytes);
-		__builtin_prefetch(bytes + 64);
-	}
-}
-
-void flow_table_meter_places(struct flow_table *table,
-			     const struct packet *packets,
-			     const uint16_t *places, size_t count)
-{
-	places_prefetch(packets, places, count);
-	while (count > 0) {
-		unsigned part = count < BATCH ? (unsigned)count : BATCH;
-
-		places_prefetch(packets, places + part, count - part);
-		if (table->tcp)
-			places_meter_tcp(table, packets, places, part);
-		else
-			places_meter_plain(table, packets, places, part);
-		places += part;
 		count -= part;
 	}
 }
