@@ -96,7 +96,7 @@ struct timeline {
 	const struct source *source; /* of the last packets */
 };
 
-#define BLOCK     32 /* packets that a table meters at once */
+#define BLOCK     32U /* packets that a table meters at once */
 #define BLOCK_MAX (BATCH_MAX / BLOCK + ENGINE_WORKERS_MAX)
 
 /* One worker's part of a batch: its blocks are a chain, all full but the
