@@ -56,7 +56,7 @@ static struct packet *shard_place(struct batch *batch, struct shard *shard)
 			batch->block_next[shard->last] = block;
 		shard->last = block;
 	}
-	return &batch->packets[shard->last * BLOCK + at];
+	return &batch->packets[(size_t)shard->last * BLOCK + at];
 }
 
 static void packets_deal(struct batch *batch, const struct lane *lane,
@@ -139,7 +139,8 @@ static const struct packet *shard_next(struct shard_cursor *cursor)
 
 	if (cursor->at > 0 && cursor->at % BLOCK == 0)
 		cursor->block = batch->block_next[cursor->block];
-	return &batch->packets[cursor->block * BLOCK + cursor->at++ % BLOCK];
+	return &batch->packets[(size_t)cursor->block * BLOCK +
+			       cursor->at++ % BLOCK];
 }
 
 /* Another core may have written them: they are called in time. */
@@ -165,13 +166,14 @@ static void shard_meter(struct worker *worker, const struct batch *batch)
 	uint16_t block = shard->first;
 
 	while (left > 0) {
-		const struct packet *packets = &batch->packets[block * BLOCK];
+		const struct packet *packets =
+			&batch->packets[(size_t)block * BLOCK];
 		uint32_t part = block_fill(left);
 
 		left -= part;
 		block = batch->block_next[block];
 		if (left > 0)
-			block_prefetch(&batch->packets[block * BLOCK],
+			block_prefetch(&batch->packets[(size_t)block * BLOCK],
 				       block_fill(left));
 		flow_table_meter(worker->table, packets, part);
 	}
