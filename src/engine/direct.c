@@ -4,22 +4,6 @@
 
 #define LOOK_TURNS 16 /* full batches between two looks at the clock */
 
-static void packets_meter(struct worker *worker, const struct packet *packets,
-			  size_t count)
-{
-	while (count > 0) {
-		bool rewind;
-		size_t part = timeline_part(&worker->timeline, packets, count,
-					    &rewind);
-
-		if (rewind)
-			flow_table_rewind(worker->table);
-		flow_table_meter(worker->table, packets, part);
-		packets += part;
-		count -= part;
-	}
-}
-
 /* One batch.  As feed_next(). */
 static int direct_turn(struct worker *worker)
 {
@@ -43,7 +27,7 @@ static int direct_turn(struct worker *worker)
 		decoded = frames_decode(&part, &counts, packets);
 		feed_count(feed, &counts);
 		timeline_source(&worker->timeline, source);
-		packets_meter(worker, packets, decoded);
+		worker_meter(worker, packets, decoded);
 	}
 	feed_deliver(feed, source, frames, count);
 	return count;

@@ -60,6 +60,10 @@ struct source {
 	uint32_t number_count;
 };
 
+struct shard_key {
+	uint64_t words[4];
+};
+
 /* What became of frames. */
 struct decode_counts {
 	uint64_t selected;
@@ -109,13 +113,25 @@ struct timeline {
 #define BLOCK     32U /* packets that a table meters at once */
 #define BLOCK_MAX (BATCH_MAX / BLOCK + ENGINE_WORKERS_MAX)
 
+/* Who decodes a shard's part of a batch.  It is left to the worker that meters
+ * it, unless another one has nothing better to do. */
+enum part_state { PART_RAW, PART_TAKEN, PART_DECODED };
+
 /* One worker's part of a batch: its blocks are a chain, all full but the
  * last. */
-struct shard {
-	uint32_t count; /* packets */
+struct part {
+	_Alignas(64) uint32_t count; /* packets */
 	uint16_t first;
 	uint16_t last;
+	_Atomic uint64_t state; /* part_of() the batch's number */
 };
+
+/* The number says which batch it is, where the memory may be another's by
+ * now. */
+static inline uint64_t part_of(uint64_t number, enum part_state state)
+{
+	return number << 2 | state;
+}
 
 /* Frames on their way through a lane. */
 struct batch {
@@ -125,11 +141,12 @@ struct batch {
 	uint32_t packet_count;
 	uint16_t block_count;
 	bool in_order; /* no packet is earlier than one before it */
+	bool raw;      /* of an interface: not decoded yet */
 	struct wall oldest;
 	struct wall newest;
 	uint64_t ordinal; /* of the first frame in its source */
 	struct decode_counts counts;
-	struct shard shards[ENGINE_WORKERS_MAX];
+	struct part parts[ENGINE_WORKERS_MAX];
 	uint16_t block_next[BLOCK_MAX];
 	uint8_t shard_of[BATCH_MAX]; /* by packet */
 	/* How many shards are still to be metered, and one more until the
@@ -138,11 +155,16 @@ struct batch {
 	_Alignas(64) uint16_t interfaces[BATCH_MAX]; /* the session's numbers,
 							by frame */
 	struct frame frames[BATCH_MAX];
+	/* By place in the blocks.  What had to be decoded to know its shard
+	 * has no bytes any more: it is in 'packets', as all is of a part that
+	 * is decoded. */
+	_Alignas(64) struct packet_input inputs[BLOCK_MAX * BLOCK];
 	_Alignas(64) struct packet packets[BLOCK_MAX * BLOCK];
 };
 
 static_assert(BLOCK_MAX <= UINT16_MAX && ENGINE_WORKERS_MAX <= UINT8_MAX,
 	      "numbers of blocks and shards have room");
+static_assert(sizeof(struct packet_input) == 32, "two are a cache line");
 
 struct lane_slot {
 	_Alignas(64) _Atomic uint64_t ready; /* the batch's number plus 1 */
@@ -160,7 +182,8 @@ struct lane {
 
 	/* Who holds it may use the feed.  Nothing waits for it. */
 	_Alignas(64) pthread_mutex_t lock;
-	uint64_t given; /* batches whose frames were given back */
+	atomic_bool held; /* perhaps: not worth an attempt */
+	uint64_t given;   /* batches whose frames were given back */
 	struct mono quiesced_at;
 	bool quiesced;
 
@@ -182,10 +205,10 @@ struct worker {
 	pthread_t thread;
 	bool started;
 	int wake_fd;
-	struct feed *feed; /* the one worker's; NULL: there is a lane */
-	struct lane *lane; /* whose batches it meters */
-	uint16_t shard;    /* of it */
-	uint64_t next;     /* batch of it to meter */
+	struct feed *feed;     /* the one worker's; NULL: there is a lane */
+	struct lane *lane;     /* whose batches it meters */
+	uint16_t shard;        /* of it */
+	_Atomic uint64_t next; /* batch of it to meter */
 	struct batch *batches[BATCHES];
 	atomic_bool waits; /* to be woken by whoever moves a lane on */
 	struct timeline timeline;
@@ -228,8 +251,8 @@ struct engine {
 	struct worker *workers;
 	size_t worker_count;
 	struct lane *lanes; /* one a feed with several workers, else NULL */
-	uint64_t shard_key; /* random: nobody can aim at one worker */
-	uint64_t epoch;     /* this start, ns; worker i adds i */
+	struct shard_key shard_key; /* random: nobody can aim at one worker */
+	uint64_t epoch;             /* this start, ns; worker i adds i */
 	struct sample_seed sample_seed;
 	bool started;
 	atomic_bool stop;
@@ -297,6 +320,30 @@ struct frame_part {
 	uint64_t ordinal; /* of the first in its source */
 };
 
+/* What the decoder wants to know of a frame. */
+static inline struct packet_input frame_input(const struct frame *frame,
+					      uint16_t interface)
+{
+	return (struct packet_input){
+		.bytes = frame->bytes,
+		.captured_size = frame->captured_size,
+		.size = frame->size,
+		.at = frame->stamp.at,
+		.link_type = frame->link_type,
+		.interface = interface,
+		.gso_size = frame->gso_size,
+	};
+}
+
+#define DECODE_AHEAD 4 /* frames on their way to the cache */
+
+/* The headers of most frames are in the first two cache lines. */
+static inline void frame_prefetch(const uint8_t *bytes)
+{
+	__builtin_prefetch(bytes);
+	__builtin_prefetch(bytes + 64);
+}
+
 /* Decodes those that sampling takes, adds to *counts; returns how many are
  * packets, written in order.  Any thread. */
 size_t frames_decode(const struct frame_part *part,
@@ -329,12 +376,20 @@ void feed_deliver(struct feed *feed, struct source *source,
 		  const struct frame *frames, int count);
 void feed_take_back(struct feed *feed);
 
-/* batch.c.  batch_decode() may be anyone's; its frames and 'interfaces' are
- * there.  batch_meter() meters the part of the worker's shard. */
-void batch_decode(struct batch *batch, const struct lane *lane);
-void batch_meter(struct worker *worker, const struct batch *batch);
-uint16_t tuple_shard(const struct packet_tuple *tuple, uint64_t key,
-		     uint16_t count);
+/* batch.c.  A batch's frames and 'interfaces' are there. */
+/* Of a file: tells which shard each frame is for. */
+void batch_deal(struct batch *batch, const struct lane *lane);
+/* Of an interface: decodes all. */
+void batch_decode(struct batch *batch, const struct engine *engine);
+/* Decodes a part in the place of the worker that will meter it. */
+void part_decode(struct batch *batch, uint16_t shard);
+/* Meters the worker's part, which may be 'decoded' already. */
+void part_meter(struct worker *worker, const struct batch *batch, bool decoded);
+/* Meters a batch that is all the worker's, decoding it if it is raw. */
+void batch_meter(struct worker *worker, struct batch *batch);
+/* 0 to count - 1. */
+uint16_t address_shard(const uint8_t address[2][16],
+		       const struct shard_key *key, uint16_t count);
 
 /* lane.c.  lane_init() after the workers are known, before they run. */
 int lane_init(struct engine *engine, struct lane *lane, uint16_t index);
@@ -349,6 +404,9 @@ int worker_init(struct engine *engine, struct worker *worker, uint16_t index);
 void worker_fini(struct worker *worker);
 int worker_table_make(struct worker *worker);
 bool worker_find(struct worker *worker, struct lookup *lookup);
+/* Meters packets that are all of its table, and in their order. */
+void worker_meter(struct worker *worker, const struct packet *packets,
+		  size_t count);
 /* What is not packets: updates, lookups, records to announce. */
 void worker_answer(struct worker *worker);
 void worker_publish(struct worker *worker, bool now);

@@ -13,7 +13,6 @@
 #include "engine/engine_private.h"
 
 #define NUMBER_UNKNOWN UINT16_MAX
-#define DECODE_AHEAD   4 /* frames on their way to the cache */
 
 static uint64_t ring_size_of(const struct engine *engine, bool live)
 {
@@ -277,44 +276,31 @@ void feed_interfaces(struct feed *feed, struct source *source,
 		     const struct frame *frames, int count,
 		     uint16_t *ret_numbers)
 {
-	for (int i = 0; i < count; i++) {
-		bool same =
-			i > 0 && frames[i].interface == frames[i - 1].interface;
+	uint16_t index = count > 0 ? frames[0].interface : 0;
+	uint16_t number = count > 0 ? feed_interface(feed, source, index) : 0;
 
-		ret_numbers[i] = same ? ret_numbers[i - 1]
-				      : feed_interface(feed, source,
-						       frames[i].interface);
+	for (int i = 0; i < count; i++) {
+		if (frames[i].interface != index) {
+			index = frames[i].interface;
+			number = feed_interface(feed, source, index);
+		}
+		ret_numbers[i] = number;
 	}
 }
 
-/* The headers of most frames are in the first two cache lines. */
-static inline void frame_prefetch(const struct frame *frame)
-{
-	__builtin_prefetch(frame->bytes);
-	__builtin_prefetch(frame->bytes + 64);
-}
-
 static inline __attribute__((always_inline)) size_t
-part_decode(const struct frame_part *part, struct decode_counts *counts,
-	    struct sampler *sampler, struct packet *ret_packets)
+part_take(const struct frame_part *part, struct decode_counts *counts,
+	  struct sampler *sampler, struct packet *ret_packets)
 {
 	size_t decoded = 0;
 
 	for (uint32_t i = 0; i < part->count; i++) {
-		const struct frame *frame = &part->frames[i];
-		struct packet_input input = {
-			.bytes = frame->bytes,
-			.captured_size = frame->captured_size,
-			.size = frame->size,
-			.at = frame->stamp.at,
-			.link_type = frame->link_type,
-			.interface = part->interfaces[i],
-			.gso_size = frame->gso_size,
-		};
+		struct packet_input input =
+			frame_input(&part->frames[i], part->interfaces[i]);
 		enum verdict verdict;
 
 		if (i + DECODE_AHEAD < part->count)
-			frame_prefetch(&part->frames[i + DECODE_AHEAD]);
+			frame_prefetch(part->frames[i + DECODE_AHEAD].bytes);
 		if (sampler && !sampler_takes(sampler, part->ordinal + i)) {
 			counts->not_selected++;
 			continue;
@@ -334,10 +320,10 @@ size_t frames_decode(const struct frame_part *part,
 	uint64_t before = counts->not_selected;
 
 	if (part->source->sampler.mode == SAMPLE_ALL) {
-		decoded = part_decode(part, counts, NULL, ret_packets);
+		decoded = part_take(part, counts, NULL, ret_packets);
 	} else {
 		sampler = part->source->sampler;
-		decoded = part_decode(part, counts, &sampler, ret_packets);
+		decoded = part_take(part, counts, &sampler, ret_packets);
 	}
 	counts->selected += part->count - (counts->not_selected - before);
 	counts->decoded += decoded;

@@ -22,7 +22,9 @@
 #include "base/clock.h"
 #include "engine/engine_private.h"
 
-#define SPINS 5000 /* looks before a worker sleeps: some 20 us */
+#define HELP_BEHIND 4    /* batches that a worker is behind to get help */
+#define HELP_AHEAD  2    /* how far from where it is, not to meet it */
+#define SPINS       5000 /* looks before a worker sleeps: some 20 us */
 
 /* What became of an attempt: the feed had no frames; or it is another's at
  * this moment, has ended, or all batches are on their way. */
@@ -154,6 +156,8 @@ static enum taking batch_fill(struct lane *lane, struct batch *batch,
 		return TAKING_EMPTY;
 	atomic_store(&batch->lane, lane);
 	batch->frame_count = (uint32_t)count;
+	batch->raw = true;
+	batch->counts = (struct decode_counts){0};
 	batch->source->lent += (uint32_t)count;
 	batch->ordinal = batch->source->taken;
 	batch->source->taken += (uint64_t)count;
@@ -168,21 +172,36 @@ static enum taking batch_fill(struct lane *lane, struct batch *batch,
 
 /* --- a worker's turn ---------------------------------------------------- */
 
-/* Takes a batch and decodes it. */
+/* Those that look whether it can be had leave its cache line alone. */
+static bool lane_hold(struct lane *lane)
+{
+	if (atomic_load_explicit(&lane->held, memory_order_relaxed) ||
+	    pthread_mutex_trylock(&lane->lock) != 0)
+		return false;
+	atomic_store_explicit(&lane->held, true, memory_order_relaxed);
+	return true;
+}
+
+static void lane_release(struct lane *lane)
+{
+	atomic_store_explicit(&lane->held, false, memory_order_relaxed);
+	pthread_mutex_unlock(&lane->lock);
+}
+
+/* Takes a batch: deals a file's, decodes another's. */
 static enum taking lane_take(struct lane *lane, struct worker *worker)
 {
 	enum taking taking = TAKING_BUSY;
 	struct batch *batch;
 	uint64_t number;
 
-	if (atomic_load(&lane->ended) ||
-	    pthread_mutex_trylock(&lane->lock) != 0)
+	if (atomic_load(&lane->ended) || !lane_hold(lane))
 		return TAKING_BUSY;
 	lane_settle(lane, worker);
 	batch = batch_free(worker, lane);
 	if (batch)
 		taking = batch_fill(lane, batch, &number);
-	pthread_mutex_unlock(&lane->lock);
+	lane_release(lane);
 	if (atomic_load(&lane->ended))
 		lane_rouse(lane);
 	if (taking != TAKING_DONE)
@@ -191,31 +210,104 @@ static enum taking lane_take(struct lane *lane, struct worker *worker)
 		lane_rouse(lane);
 	else if (atomic_load_explicit(&lane->busy, memory_order_relaxed))
 		lane_call_help(lane);
-	batch_decode(batch, lane);
+	if (!lane_live(lane))
+		batch_deal(batch, lane);
+	else if (worker->lane != lane)
+		batch_decode(batch, lane->engine);
+	for (uint16_t i = 0; i < lane->shard_count; i++)
+		atomic_store_explicit(&batch->parts[i].state,
+				      part_of(number, PART_RAW),
+				      memory_order_relaxed);
 	atomic_store(&lane->slots[number & lane->slot_mask].ready, number + 1);
 	lane_rouse(lane);
 	return TAKING_DONE;
 }
 
-/* Meters the next batch, if it is decoded. */
+/* False: another one is just decoding it. */
+static bool lane_part_meter(struct worker *worker, struct batch *batch,
+			    uint64_t number)
+{
+	_Atomic uint64_t *state = &batch->parts[worker->shard].state;
+	uint64_t raw = part_of(number, PART_RAW);
+	bool own = atomic_compare_exchange_strong(state, &raw,
+						  part_of(number, PART_TAKEN));
+
+	if (!own && raw != part_of(number, PART_DECODED))
+		return false;
+	if (worker->table)
+		part_meter(worker, batch, !own);
+	return true;
+}
+
+/* Meters the next batch, if it is there. */
 static bool lane_meter(struct worker *worker)
 {
 	struct lane *lane = worker->lane;
-	struct lane_slot *slot = &lane->slots[worker->next & lane->slot_mask];
+	uint64_t next =
+		atomic_load_explicit(&worker->next, memory_order_relaxed);
+	struct lane_slot *slot = &lane->slots[next & lane->slot_mask];
 	struct batch *batch;
 
-	if (atomic_load(&slot->ready) != worker->next + 1)
+	if (atomic_load(&slot->ready) != next + 1)
 		return false;
 	batch = slot->batch;
-	if (worker->table)
-		batch_meter(worker, batch);
-	worker->next++;
+	if (lane_live(lane)) {
+		if (worker->table)
+			batch_meter(worker, batch);
+	} else if (!lane_part_meter(worker, batch, next)) {
+		return false;
+	}
+	atomic_store(&worker->next, next + 1);
 	if (atomic_fetch_sub(&batch->left, 1) == 2)
 		lane_rouse(lane);
 	return true;
 }
 
-/* Decodes for a worker that has more than it can do. */
+/* Decodes the first part of the other's that it will not come to just now. */
+static bool part_help(struct lane *lane, struct worker *other)
+{
+	uint64_t taken = atomic_load(&lane->taken);
+	uint64_t number = atomic_load(&other->next);
+
+	if (taken - number < HELP_BEHIND)
+		return false;
+	for (number += HELP_AHEAD; number < taken; number++) {
+		struct lane_slot *slot = &lane->slots[number & lane->slot_mask];
+		uint64_t raw = part_of(number, PART_RAW);
+		struct part *part;
+
+		if (atomic_load(&slot->ready) != number + 1)
+			return false;
+		part = &slot->batch->parts[other->shard];
+		if (atomic_load(&part->state) != raw ||
+		    !atomic_compare_exchange_strong(
+			    &part->state, &raw, part_of(number, PART_TAKEN)))
+			continue;
+		part_decode(slot->batch, other->shard);
+		atomic_store(&part->state, part_of(number, PART_DECODED));
+		worker_rouse(other);
+		return true;
+	}
+	return false;
+}
+
+/* Of a file: decodes for whoever is behind. */
+static bool parts_help(struct worker *worker)
+{
+	struct engine *engine = worker->engine;
+
+	if (lane_live(worker->lane))
+		return false;
+	for (size_t i = 1; i < engine->worker_count; i++) {
+		size_t other = (worker->index + i) % engine->worker_count;
+
+		if (part_help(worker->lane, &engine->workers[other]))
+			return true;
+	}
+	return false;
+}
+
+/* Of interfaces: decodes for a worker that has more than it can do. */
 static bool lanes_help(struct worker *worker)
 {
 	struct engine *engine = worker->engine;
@@ -236,7 +328,7 @@ static bool worker_turn(struct worker *worker, bool *ret_empty)
 	enum taking taking;
 
 	*ret_empty = false;
-	if (lane_meter(worker))
+	if (lane_meter(worker) || parts_help(worker))
 		return true;
 	taking = lane_take(worker->lane, worker);
 	*ret_empty = taking == TAKING_EMPTY;

@@ -165,6 +165,22 @@ void worker_answer(struct worker *worker)
 	records_announce(worker);
 }
 
+void worker_meter(struct worker *worker, const struct packet *packets,
+		  size_t count)
+{
+	while (count > 0) {
+		bool rewind;
+		size_t part = timeline_part(&worker->timeline, packets, count,
+					    &rewind);
+
+		if (rewind)
+			flow_table_rewind(worker->table);
+		flow_table_meter(worker->table, packets, part);
+		packets += part;
+		count -= part;
+	}
+}
+
 /* Frames still in a ring are older than now, hence the lag. */
 void worker_time_pass(struct worker *worker)
 {
