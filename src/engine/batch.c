@@ -45,110 +45,148 @@ uint16_t address_shard(const uint8_t address[2][16],
 
 /* --- dealing ------------------------------------------------------------ */
 
-/* The next free place in the shard's blocks. */
-static size_t part_place(struct batch *batch, struct part *part)
+/* Begins a block.  Another core has read what was there: its lines are called
+ * back at once and not each when a store waits for it. */
+static void part_extend(struct batch *batch, struct part *part)
 {
-	uint32_t at = part->count++ % BLOCK;
+	uint16_t block = batch->block_count++;
+	struct packet_input *inputs = &batch->inputs[(size_t)block * BLOCK];
 
-	if (at == 0) {
-		uint16_t block = batch->block_count++;
+	for (uint32_t i = 0; i < BLOCK; i += 2)
+		__builtin_prefetch(&inputs[i], 1);
+	if (part->count == 0)
+		part->first = block;
+	else
+		batch->block_next[part->last] = block;
+	part->last = block;
+}
 
-		if (part->count == 1)
-			part->first = block;
-		else
-			batch->block_next[part->last] = block;
-		part->last = block;
-	}
+/* The next free place in the shard's blocks. */
+static inline size_t part_place(struct batch *batch, struct part *part)
+{
+	uint32_t at = part->count % BLOCK;
+
+	if (__builtin_expect(at == 0, 0))
+		part_extend(batch, part);
+	part->count++;
 	return (size_t)part->last * BLOCK + at;
 }
 
-static void order_note(struct batch *batch, struct wall at)
+/* What one loop over a batch's frames keeps in registers. */
+struct deal {
+	struct batch *batch;
+	struct shard_key key;
+	uint16_t shard_count;
+	uint32_t packet_count;
+	bool in_order;
+	struct wall oldest;
+	struct wall newest;
+};
+
+static inline __attribute__((always_inline)) size_t
+place_deal(struct deal *deal, const uint8_t address[2][16], struct wall at)
 {
-	if (batch->packet_count == 0)
-		batch->oldest = batch->newest = at;
-	if (wall_before(at, batch->newest))
-		batch->in_order = false;
-	else
-		batch->newest = at;
+	struct batch *batch = deal->batch;
+	uint16_t shard = address_shard(address, &deal->key, deal->shard_count);
+
+	if (deal->packet_count == 0)
+		deal->oldest = deal->newest = at;
+	deal->in_order &= !wall_before(at, deal->newest);
+	if (wall_before(deal->newest, at))
+		deal->newest = at;
+	batch->shard_of[deal->packet_count++] = (uint8_t)shard;
+	return part_place(batch, &batch->parts[shard]);
 }
 
-static size_t input_deal(struct batch *batch, const struct lane *lane,
-			 const struct packet_input *input,
-			 const uint8_t address[2][16])
-{
-	uint16_t shard = address_shard(address, &lane->engine->shard_key,
-				       lane->shard_count);
-	size_t place = part_place(batch, &batch->parts[shard]);
-
-	order_note(batch, input->at);
-	batch->shard_of[batch->packet_count++] = (uint8_t)shard;
-	batch->inputs[place] = *input;
-	return place;
-}
-
+/* One that has to be decoded to know where it belongs. */
 static __attribute__((noinline)) enum verdict
-odd_deal(struct batch *batch, const struct lane *lane,
-	 const struct packet_input *input)
+odd_decode(const struct frame *frame, uint16_t interface,
+	   struct packet *ret_packet)
 {
+	struct packet_input input;
+
+	frame_input(frame, interface, &input);
+	return packet_decode(&input, ret_packet);
+}
+
+static inline __attribute__((always_inline)) enum verdict
+frame_deal(struct deal *deal, const struct frame *frame, uint16_t interface)
+{
+	struct packet_input input;
 	struct packet packet;
-	enum verdict verdict = packet_decode(input, &packet);
+	uint8_t address[2][16];
+	enum verdict verdict;
 	size_t place;
 
+	frame_input(frame, interface, &input);
+	if (__builtin_expect(packet_addresses(&input, address), 1)) {
+		place = place_deal(deal, address, input.at);
+		frame_input(frame, interface, &deal->batch->inputs[place]);
+		return VERDICT_OK;
+	}
+	verdict = odd_decode(frame, interface, &packet);
 	if (verdict != VERDICT_OK)
 		return verdict;
-	place = input_deal(batch, lane, input, packet.tuple.address);
-	batch->inputs[place].bytes = NULL;
-	batch->packets[place] = packet;
+	place = place_deal(deal, packet.tuple.address, input.at);
+	deal->batch->inputs[place] = input;
+	deal->batch->inputs[place].bytes = NULL;
+	deal->batch->packets[place] = packet;
 	return VERDICT_OK;
 }
 
-static enum verdict frame_deal(struct batch *batch, const struct lane *lane,
-			       const struct packet_input *input)
+static void frames_deal(struct deal *deal)
 {
-	uint8_t address[2][16];
+	struct batch *batch = deal->batch;
+	struct decode_counts *counts = &batch->counts;
+	struct sampler sampler = batch->source->sampler;
 
-	if (!packet_addresses(input, address))
-		return odd_deal(batch, lane, input);
-	(void)input_deal(batch, lane, input, address);
-	return VERDICT_OK;
+	for (uint32_t i = 0; i < batch->frame_count; i++) {
+		enum verdict verdict;
+
+		if (i + DECODE_AHEAD < batch->frame_count)
+			frame_prefetch(batch->frames[i + DECODE_AHEAD].bytes);
+		if (!sampler_takes(&sampler, batch->ordinal + i)) {
+			counts->not_selected++;
+			continue;
+		}
+		verdict = frame_deal(deal, &batch->frames[i],
+				     batch->interfaces[i]);
+		if (verdict != VERDICT_OK)
+			counts->verdicts[verdict]++;
+	}
 }
 
 static void batch_reset(struct batch *batch)
 {
 	batch->packet_count = 0;
 	batch->block_count = 0;
-	batch->in_order = true;
 	batch->counts = (struct decode_counts){0};
 }
 
 void batch_deal(struct batch *batch, const struct lane *lane)
 {
 	struct decode_counts *counts = &batch->counts;
-	struct sampler sampler = batch->source->sampler;
+	struct deal deal = {.batch = batch,
+			    .key = lane->engine->shard_key,
+			    .shard_count = lane->shard_count,
+			    .in_order = true};
 
 	batch_reset(batch);
 	for (uint16_t i = 0; i < lane->shard_count; i++)
 		batch->parts[i].count = 0;
 	if (!lane->engine->options.meter)
 		return;
-	for (uint32_t i = 0; i < batch->frame_count; i++) {
-		struct packet_input input =
-			frame_input(&batch->frames[i], batch->interfaces[i]);
-
-		if (i + DECODE_AHEAD < batch->frame_count)
-			frame_prefetch(batch->frames[i + DECODE_AHEAD].bytes);
-		if (!sampler_takes(&sampler, batch->ordinal + i))
-			counts->not_selected++;
-		else
-			counts->verdicts[frame_deal(batch, lane, &input)]++;
-	}
+	frames_deal(&deal);
+	batch->packet_count = deal.packet_count;
+	batch->in_order = deal.in_order;
+	batch->oldest = deal.oldest;
+	batch->newest = deal.newest;
+	counts->verdicts[VERDICT_OK] = deal.packet_count;
+	counts->decoded = deal.packet_count;
 	counts->selected = batch->frame_count - counts->not_selected;
-	counts->decoded = batch->packet_count;
 }
 
 /* --- decoding ----------------------------------------------------------- */
-
-#define INPUT_AHEAD 8 /* another core may have their bytes */
 
 /* As many as are left of the part, up to a block. */
 static uint32_t block_fill(uint32_t count)
@@ -161,52 +199,85 @@ static void input_decode(const struct batch *batch, size_t place,
 {
 	const struct packet_input *input = &batch->inputs[place];
 
-	if (!input->bytes)
-		*ret_packet = batch->packets[place];
-	else
+	if (input->bytes)
 		(void)packet_decode(input, ret_packet);
+	else if (ret_packet != &batch->packets[place])
+		*ret_packet = batch->packets[place];
 }
 
-static void block_decode(const struct batch *batch, uint16_t block,
-			 uint32_t count, struct packet *ret_packets)
-{
-	size_t begin = (size_t)block * BLOCK;
-
-	for (uint32_t i = 0; i < count; i++) {
-		if (i + INPUT_AHEAD < count)
-			frame_prefetch(
-				batch->inputs[begin + i + INPUT_AHEAD].bytes);
-		input_decode(batch, begin + i, &ret_packets[i]);
-	}
-}
-
-/* The next block's inputs, and the first bytes that they point to. */
-static void block_expect(const struct batch *batch, uint16_t block,
-			 uint32_t count)
+/* The inputs of a block, which another core may have written. */
+static void inputs_expect(const struct batch *batch, uint16_t block,
+			  uint32_t left)
 {
 	const struct packet_input *inputs =
 		&batch->inputs[(size_t)block * BLOCK];
+	uint32_t count = block_fill(left);
 
 	for (uint32_t i = 0; i < count; i += 2)
 		__builtin_prefetch(&inputs[i]);
 }
 
+/* Goes through the blocks of a part: inputs are called two blocks before
+ * their turn, frames one. */
+struct block_walk {
+	const struct batch *batch;
+	uint32_t left; /* packets from this block on */
+	uint16_t block;
+};
+
+static uint16_t block_after(const struct batch *batch, uint16_t block,
+			    uint32_t left)
+{
+	return left > BLOCK ? batch->block_next[block] : block;
+}
+
+static struct block_walk walk_begin(const struct batch *batch, uint16_t shard)
+{
+	const struct part *part = &batch->parts[shard];
+	struct block_walk walk = {batch, part->count, part->first};
+	const struct packet_input *inputs =
+		&batch->inputs[(size_t)walk.block * BLOCK];
+
+	if (walk.left == 0)
+		return walk;
+	inputs_expect(batch, walk.block, walk.left);
+	if (walk.left > BLOCK)
+		inputs_expect(batch, batch->block_next[walk.block],
+			      walk.left - BLOCK);
+	for (uint32_t i = 0; i < block_fill(walk.left); i++)
+		frame_prefetch(inputs[i].bytes);
+	return walk;
+}
+
+/* Decodes the block into 'own', which may be its place, and goes on. */
+static uint32_t walk_decode(struct block_walk *walk, struct packet *own)
+{
+	const struct batch *batch = walk->batch;
+	uint32_t count = block_fill(walk->left);
+	uint32_t left = walk->left - count, expected = block_fill(left);
+	uint16_t next = block_after(batch, walk->block, walk->left);
+	size_t begin = (size_t)walk->block * BLOCK;
+	size_t ahead = (size_t)next * BLOCK;
+
+	if (left > BLOCK)
+		inputs_expect(batch, batch->block_next[next], left - BLOCK);
+	for (uint32_t i = 0; i < count; i++) {
+		if (i < expected)
+			frame_prefetch(batch->inputs[ahead + i].bytes);
+		input_decode(batch, begin + i, &own[i]);
+	}
+	walk->left = left;
+	walk->block = next;
+	return count;
+}
+
 void part_decode(struct batch *batch, uint16_t shard)
 {
-	uint32_t left = batch->parts[shard].count;
-	uint16_t block = batch->parts[shard].first;
+	struct block_walk walk = walk_begin(batch, shard);
 
-	while (left > 0) {
-		uint32_t count = block_fill(left);
-		size_t begin = (size_t)block * BLOCK;
-
-		left -= count;
-		for (size_t i = begin; i < begin + count; i++) {
-			if (batch->inputs[i].bytes)
-				input_decode(batch, i, &batch->packets[i]);
-		}
-		block = batch->block_next[block];
-	}
+	while (walk.left > 0)
+		(void)walk_decode(&walk,
+				  &batch->packets[(size_t)walk.block * BLOCK]);
 }
 
 static struct frame_part frames_part(const struct batch *batch, uint32_t begin,
@@ -245,8 +316,7 @@ static void block_prefetch(const struct packet *packets, uint32_t count)
 	}
 }
 
-static void order_meter(struct worker *worker, const struct batch *batch,
-			bool decoded)
+static void decoded_meter(struct worker *worker, const struct batch *batch)
 {
 	const struct part *part = &batch->parts[worker->shard];
 	uint32_t left = part->count;
@@ -255,22 +325,24 @@ static void order_meter(struct worker *worker, const struct batch *batch,
 	while (left > 0) {
 		const struct packet *packets =
 			&batch->packets[(size_t)block * BLOCK];
-		struct packet own[BLOCK];
 		uint32_t count = block_fill(left);
-		uint16_t next = batch->block_next[block];
 
+		block = block_after(batch, block, left);
 		left -= count;
-		if (!decoded) {
-			block_expect(batch, next, block_fill(left));
-			block_decode(batch, block, count, own);
-			packets = own;
-		} else if (left > 0) {
-			block_prefetch(&batch->packets[(size_t)next * BLOCK],
-				       block_fill(left));
-		}
+		block_prefetch(&batch->packets[(size_t)block * BLOCK],
+			       block_fill(left));
 		flow_table_meter(worker->table, packets, count);
-		block = next;
 	}
+}
+
+static void raw_meter(struct worker *worker, const struct batch *batch)
+{
+	struct block_walk walk = walk_begin(batch, worker->shard);
+	struct packet packets[BLOCK];
+
+	while (walk.left > 0)
+		flow_table_meter(worker->table, packets,
+				 walk_decode(&walk, packets));
 }
 
 /* Goes through the packets of one shard. */
@@ -336,7 +408,10 @@ void part_meter(struct worker *worker, const struct batch *batch, bool decoded)
 	if (batch->in_order && !wall_before(batch->oldest, timeline->newest)) {
 		timeline_take(timeline, batch->oldest);
 		timeline_take(timeline, batch->newest);
-		order_meter(worker, batch, decoded);
+		if (decoded)
+			decoded_meter(worker, batch);
+		else
+			raw_meter(worker, batch);
 	} else {
 		disorder_meter(worker, batch, decoded);
 	}

@@ -295,8 +295,7 @@ part_take(const struct frame_part *part, struct decode_counts *counts,
 	size_t decoded = 0;
 
 	for (uint32_t i = 0; i < part->count; i++) {
-		struct packet_input input =
-			frame_input(&part->frames[i], part->interfaces[i]);
+		struct packet_input input;
 		enum verdict verdict;
 
 		if (i + DECODE_AHEAD < part->count)
@@ -305,6 +304,7 @@ part_take(const struct frame_part *part, struct decode_counts *counts,
 			counts->not_selected++;
 			continue;
 		}
+		frame_input(&part->frames[i], part->interfaces[i], &input);
 		verdict = packet_decode(&input, &ret_packets[decoded]);
 		counts->verdicts[verdict]++;
 		decoded += verdict == VERDICT_OK;
