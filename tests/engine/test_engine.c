@@ -1,9 +1,11 @@
 #include "check.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 
 #include "engine/engine.h"
 #include "engine/make_pcap.h"
@@ -265,6 +267,74 @@ static void a_stop_in_the_middle_loses_nothing_that_was_taken(void **state)
 	unlink(path);
 }
 
+/* Frames until nobody reads them; of one flow nine in ten. */
+static pid_t writer_start(const char *path)
+{
+	pid_t pid = fork();
+	FILE *file;
+
+	assert_true(pid >= 0);
+	if (pid > 0)
+		return pid;
+	file = fopen(path, "wb");
+	if (!file)
+		_exit(1);
+	pcap_head(file);
+	for (uint32_t i = 0;; i++)
+		pcap_udp(file, UINT64_C(1700000000000000000) + i,
+			 i % 10 ? 7 : i / 10 % FLOWS, 0);
+}
+
+static void a_stop_deep_in_a_stream_loses_nothing_that_was_taken(void **state)
+{
+	char path[] = "/tmp/sonde-fifo-XXXXXX/pipe";
+	const char *target = path;
+
+	(void)state;
+	path[22] = 0;
+	assert_non_null(mkdtemp(path));
+	path[22] = '/';
+	assert_int_equal(mkfifo(path, 0600), 0);
+	for (uint16_t workers = 1; workers <= 4; workers++) {
+		struct sink sink = {0};
+		struct engine_options options = {.targets = &target,
+						 .target_count = 1,
+						 .workers = workers,
+						 .meter = true,
+						 .flush = true,
+						 .record = sink_take,
+						 .context = &sink};
+		pid_t writer = writer_start(path);
+		struct engine_ledger ledger;
+		struct engine *engine;
+		struct fault fault;
+		uint64_t packets = 0;
+
+		assert_int_equal(engine_create(&options, &engine, &fault), 0);
+		assert_int_equal(engine_start(engine), 0);
+		do {
+			engine_collect(engine, 10);
+			engine_ledger(engine, &ledger);
+		} while (ledger.engine.frames < 5 * PACKETS);
+		engine_stop(engine);
+		while (engine_collect(engine, 100) != ERR_END)
+			;
+		engine_ledger(engine, &ledger);
+		if (!engine_ledger_sound(&ledger, &fault))
+			fail_msg("%s", fault.text);
+		for (size_t i = 0; i < sink.count; i++)
+			packets += sink.records[i].packets[0];
+		assert_int_equal(packets, ledger.engine.frames);
+		engine_destroy(engine);
+		free(sink.records);
+		assert_int_equal(kill(writer, SIGKILL), 0);
+		assert_int_equal(waitpid(writer, NULL, 0), writer);
+	}
+	unlink(path);
+	path[22] = 0;
+	rmdir(path);
+}
+
 /* What was read before the fault is metered, and the fault is told once. */
 static void a_cut_file_is_metered_up_to_the_cut(void **state)
 {
@@ -405,6 +475,8 @@ int main(void)
 			elephants_late_packets_and_a_clock_set_back_are_the_same_to_all),
 		cmocka_unit_test(
 			a_stop_in_the_middle_loses_nothing_that_was_taken),
+		cmocka_unit_test(
+			a_stop_deep_in_a_stream_loses_nothing_that_was_taken),
 		cmocka_unit_test(a_cut_file_is_metered_up_to_the_cut),
 		cmocka_unit_test(refuses_bad_options_and_names_them),
 		cmocka_unit_test(answers_updates_and_lookups_while_it_runs),
