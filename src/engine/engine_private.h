@@ -5,9 +5,9 @@
  *     timeline.c the clock of the packets, and where it was set back
  *     worker.c   the thread: its table, its records, its answers
  *     direct.c   one worker: frames in, decoded, metered
- *     lane.c     several workers: batches in order, decoded by whoever has
+ *     lane.c     several workers: batches in order, dealt by whoever has
  *                time, metered by those whose shards they are
- *     batch.c    one batch: decoded and dealt; one shard of it metered
+ *     batch.c    one batch: dealt; one shard's part decoded and metered
  *     collect.c  records to the caller
  *     ledger.c   sums, and whether they add up
  *     engine.c   making, starting, ending

@@ -1,20 +1,22 @@
 /* Several workers: batches of a feed on their way to the tables.
  *
  * Whoever has time takes the next batch: under the lane's lock it walks over
- * the frames, outside of it the frames are decoded.  Batches are numbered as
- * they are taken, and every worker whose table they are for meters them in
- * that order; a worker meters first and decodes with the time that is left.
- * So the order within each flow is kept, and one that is busy with the
- * packets of an elephant leaves decoding to the others.
+ * the frames, outside of it a file's are dealt to shards.  Batches are
+ * numbered as they are taken, and every worker whose table they are for
+ * decodes and meters its part in that order; it does so first, and takes
+ * batches with the time that is left.  So the order within each flow is kept.
+ * Whoever falls behind, busy with the packets of an elephant, has its parts
+ * decoded by the others before they take more.
  *
- *     files        one lane; every worker meters its shard of each batch
- *     interfaces   a lane a worker; its owner meters all of it, others
- *                  decode for it while they have nothing of their own
+ *     files        one lane; every worker meters its part of each batch
+ *     interfaces   a lane a worker; its owner meters all of it, others take
+ *                  batches of it and decode them while they have nothing of
+ *                  their own
  *
  * A batch's frames go back when all have metered it, in order as well.  Its
  * memory is its worker's, and half of a worker's batches are kept for its
- * own lane.  So there is always one worker that can go on: who decodes the
- * oldest batch, or has to meter it.
+ * own lane.  So there is always one worker that can go on: who deals or
+ * decodes the oldest batch, or has to meter it.
  */
 #include <errno.h>
 #include <stdlib.h>

@@ -53,7 +53,7 @@ FAST bool transport_plain(const struct road *r, const struct layer *l)
 	uint32_t size;
 
 	if (l->protocol == PROTOCOL_TCP)
-		return tcp_plain(r, l, &size);
+		return tcp_header(r, l) != 0;
 	return l->protocol == PROTOCOL_UDP && udp_plain(r, l, &size);
 }
 

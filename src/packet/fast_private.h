@@ -221,16 +221,15 @@ FAST void tcp_put(const uint8_t *at, const uint8_t *option, uint32_t kept,
 	PUT(p, tcp.sack_right, tcp_pad, 0);
 }
 
-/* Whether the TCP header is there, as long as it says. */
-FAST bool tcp_plain(const struct road *r, const struct layer *l,
-		    uint32_t *ret_header)
+/* Bytes of the TCP header; 0: it is not all there, or shorter than can be. */
+FAST uint32_t tcp_header(const struct road *r, const struct layer *l)
 {
-	uint32_t room = r->end - l->transport;
+	uint32_t room = r->end - l->transport, size;
 
 	if (room < TCP_HEADER_SIZE)
-		return false;
-	*ret_header = (r->frame[l->transport + 12] >> 4) * 4U;
-	return *ret_header - TCP_HEADER_SIZE <= room - TCP_HEADER_SIZE;
+		return 0;
+	size = (r->frame[l->transport + 12] >> 4) * 4U;
+	return size - TCP_HEADER_SIZE > room - TCP_HEADER_SIZE ? 0 : size;
 }
 
 /* Options that are not timestamps alone, as at a connection's start. */
@@ -250,7 +249,8 @@ FAST bool tcp_fast(const struct road *r, struct layer *l, struct packet *p)
 	const uint8_t *at = r->frame + l->transport, *option;
 	uint32_t stamped, kept;
 
-	if (!tcp_plain(r, l, &l->header))
+	l->header = tcp_header(r, l);
+	if (l->header == 0)
 		return false;
 	l->payload = r->wire - l->transport - l->header;
 	packet_put(r, l, at[13], p);

@@ -315,7 +315,7 @@ static void a_stop_deep_in_a_stream_loses_nothing_that_was_taken(void **state)
 		do {
 			engine_collect(engine, 10);
 			engine_ledger(engine, &ledger);
-		} while (ledger.engine.frames < 5 * PACKETS);
+		} while (ledger.engine.frames < UINT64_C(5) * PACKETS);
 		engine_stop(engine);
 		while (engine_collect(engine, 100) != ERR_END)
 			;
