@@ -150,7 +150,7 @@ static void meters_an_elephant(uint32_t workers)
 	for (int i = 0; i < count; i++) {
 		uint64_t packets = flows[i]->packets;
 
-		if (packets == EACH * 90)
+		if (packets == UINT64_C(90) * EACH)
 			elephants++;
 		else
 			assert_in_range(packets, EACH / HOSTS * 10,
