@@ -30,7 +30,7 @@
 /* One read(): small enough that it is still in the cache when parsed.  (A
  * mapped file would save the copy, but one that another process cuts short
  * would kill this one.) */
-#define FILE_READ_SIZE (UINT32_C(64) << 10)
+#define FILE_READ_SIZE (UINT32_C(128) << 10)
 
 /* How far ahead of the parser bytes are called into the first-level cache:
  * each record's place depends on the length of the one before. */

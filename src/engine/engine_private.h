@@ -29,7 +29,7 @@
 #include "engine/engine.h"
 
 #define BATCH           64    /* frames decoded and metered at once */
-#define BATCH_MAX       1024  /* frames of one batch in a lane */
+#define BATCH_MAX       2048  /* frames of one batch in a lane */
 #define BATCHES         16    /* a worker has for lanes; half to help with */
 #define INTERFACES_MAX  65534 /* names in a session; beyond: none */
 #define FAULTS_MAX      64

@@ -24,7 +24,7 @@
 #include "base/clock.h"
 #include "engine/engine_private.h"
 
-#define HELP_BEHIND 4    /* batches that a worker is behind to get help */
+#define HELP_BEHIND 12   /* batches that a worker is behind to get help */
 #define HELP_AHEAD  2    /* how far from where it is, not to meet it */
 #define SPINS       5000 /* looks before a worker sleeps: some 20 us */
 
