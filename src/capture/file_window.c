@@ -2,7 +2,8 @@
  *
  * One chunk is being filled; whoever still holds frames of another keeps
  * that one.  While nothing is held, the bytes go over and over through the
- * first few hundred KiB of one chunk, which then never leave the cache.
+ * first few hundred KiB of one chunk, which then never leave the cache; while
+ * little is held, through those of the chunk that came back last.
  *
  * The tail that a chunk begins with is placed so that the read behind it
  * starts on a page: copying out of the page cache is faster that way.
@@ -88,7 +89,10 @@ static bool window_wants_rewind(const struct window *window, size_t need)
 
 	if (need > (size_t)(limit - window->at))
 		return true;
-	return window->chunk->held == 0 && window_size(window) <= REWIND_TAIL;
+	if (window_size(window) > REWIND_TAIL)
+		return false;
+	return window->chunk->held == 0 ||
+	       window->free_count > window->chunk_count / 2;
 }
 
 /* Passes over what of 'skip' is in the window. */

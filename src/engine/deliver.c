@@ -22,8 +22,7 @@ void feed_take_back(struct feed *feed)
 
 		if (source->capture)
 			capture_release(source->capture, &lent->frame, 1);
-		if (--source->lent == 0 && source->ended)
-			feed_source_close(feed, source);
+		feed_source_return(feed, source, 1);
 	}
 	ring_consume(&feed->returned, count);
 	feed->lent -= count;

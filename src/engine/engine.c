@@ -102,7 +102,6 @@ static int feed_init(struct engine *engine, uint16_t index, bool live)
 	feed->index = index;
 	feed->live = live;
 	feed->progress = -1;
-	feed->step_ns = engine_step_ns(engine);
 	pthread_mutex_init(&feed->lock, NULL);
 	feed->sources =
 		calloc(engine->options.target_count, sizeof *feed->sources);
@@ -120,8 +119,7 @@ static int feed_init(struct engine *engine, uint16_t index, bool live)
 	return rc;
 }
 
-/* Live: every worker has captures of its own.  Files: one feed, read by the
- * only worker, or by a reader that deals to several. */
+/* Live: every worker has captures of its own.  Files: one feed for all. */
 static int feeds_make(struct engine *engine, bool live, struct fault *ret_fault)
 {
 	int rc = 0;
@@ -138,22 +136,32 @@ static int feeds_make(struct engine *engine, bool live, struct fault *ret_fault)
 	return rc;
 }
 
-static int workers_make(struct engine *engine)
+/* One worker needs none. */
+static int lanes_make(struct engine *engine)
 {
 	int rc = 0;
 
-	if (engine->worker_count > engine->feed_count) {
-		engine->reader = calloc(1, sizeof *engine->reader);
-		if (!engine->reader)
-			return -ENOMEM;
-		engine->reader->engine = engine;
-		engine->reader->feed = &engine->feeds[0];
-	}
-	for (size_t i = 0; i < engine->worker_count && rc == 0; i++) {
+	if (engine->worker_count == 1)
+		return 0;
+	if (getrandom(&engine->shard_key, sizeof engine->shard_key, 0) !=
+	    (ssize_t)sizeof engine->shard_key)
+		return -EIO;
+	engine->lanes =
+		aligned_alloc(64, engine->feed_count * sizeof *engine->lanes);
+	if (!engine->lanes)
+		return -ENOMEM;
+	memset(engine->lanes, 0, engine->feed_count * sizeof *engine->lanes);
+	for (size_t i = 0; i < engine->feed_count && rc == 0; i++)
+		rc = lane_init(engine, &engine->lanes[i], (uint16_t)i);
+	return rc;
+}
+
+static int workers_make(struct engine *engine)
+{
+	int rc = lanes_make(engine);
+
+	for (size_t i = 0; i < engine->worker_count && rc == 0; i++)
 		rc = worker_init(engine, &engine->workers[i], (uint16_t)i);
-		if (!engine->reader)
-			engine->workers[i].feed = &engine->feeds[i];
-	}
 	return rc;
 }
 
@@ -338,11 +346,6 @@ int engine_start(struct engine *engine)
 		rc = pthread_create(&worker->thread, NULL, worker_main, worker);
 		worker->started = rc == 0;
 	}
-	if (rc == 0 && engine->reader) {
-		rc = pthread_create(&engine->reader->thread, NULL, reader_main,
-				    engine->reader);
-		engine->reader->started = rc == 0;
-	}
 	if (rc != 0)
 		engine_stop(engine);
 	return -rc;
@@ -357,8 +360,8 @@ void engine_stop(struct engine *engine)
 	engine_wake(engine->poll_fd);
 }
 
-/* Workers may wait for room for their records, and the reader for workers:
- * records are taken until all have ended, then all can be joined. */
+/* Workers may wait for room for their records: those are taken until all have
+ * ended. */
 static void threads_join(struct engine *engine)
 {
 	for (size_t i = 0; i < engine->worker_count; i++) {
@@ -369,14 +372,14 @@ static void threads_join(struct engine *engine)
 		if (worker->started)
 			pthread_join(worker->thread, NULL);
 	}
-	if (engine->reader && engine->reader->started)
-		pthread_join(engine->reader->thread, NULL);
 }
 
 static void engine_free(struct engine *engine)
 {
 	for (size_t i = 0; i < engine->worker_count && engine->workers; i++)
 		worker_fini(&engine->workers[i]);
+	for (size_t i = 0; i < engine->feed_count && engine->lanes; i++)
+		lane_fini(&engine->lanes[i]);
 	for (size_t i = 0; i < engine->feed_count && engine->feeds; i++) {
 		struct feed *feed = &engine->feeds[i];
 
@@ -398,7 +401,7 @@ static void engine_free(struct engine *engine)
 	free(engine->name_slots);
 	free(engine->workers);
 	free(engine->feeds);
-	free(engine->reader);
+	free(engine->lanes);
 	free(engine);
 }
 

@@ -2,34 +2,43 @@
  *
  *     feed.c     captures of one thread: frames in, interfaces numbered
  *     deliver.c  frames lent to engine_poll() and back
- *     worker.c   the metering thread: decode, meter, answer requests
- *     reader.c   files with several workers: one thread decodes and deals
+ *     timeline.c the clock of the packets, and where it was set back
+ *     worker.c   the thread: its table, its records, its answers
+ *     direct.c   one worker: frames in, decoded, metered
+ *     lane.c     several workers: batches in order, dealt by whoever has
+ *                time, metered by those whose shards they are
+ *     batch.c    one batch: dealt; one shard's part decoded and metered
  *     collect.c  records to the caller
  *     ledger.c   sums, and whether they add up
  *     engine.c   making, starting, ending
  *
- * A feed belongs to the thread that reads it: a worker, or the reader.  What
- * other threads may look at is published under a lock, at most every
- * PUBLISH_NS, so that the packet path shares nothing.
+ * A feed belongs to its worker or, where there are several, to whoever holds
+ * its lane's lock.  What other threads may look at is published under a lock,
+ * at most every PUBLISH_NS, so that the packet path shares nothing.
  */
 #ifndef ENGINE_PRIVATE_H
 #define ENGINE_PRIVATE_H
 
 #include <assert.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <string.h>
 
 #include "base/ring.h"
 #include "engine/engine.h"
 
 #define BATCH           64    /* frames decoded and metered at once */
+#define BATCH_MAX       2048  /* frames of one batch in a lane */
+#define BATCHES         16    /* a worker has for lanes; half to help with */
 #define INTERFACES_MAX  65534 /* names in a session; beyond: none */
 #define FAULTS_MAX      64
 #define RECORDS_COUNT   16384 /* records between a worker and the caller */
-#define DEALT_COUNT     4096  /* packets between reader and a worker */
 #define DELIVERED_COUNT 16384 /* frames between a feed and engine_poll() */
 #define PUBLISH_NS      50000000
 #define WAIT_MS         50 /* the longest a thread sleeps before it looks */
+#define DRAIN_NS        (2 * NS_PER_S) /* the longest end of a live capture */
+#define RETIRE_MS       10             /* the last block comes by a timer */
 #define ADVANCE_LAG_NS  INT64_C(1000000000) /* frames wait in rings */
 /* Packets this far before the latest one (and farther than the idle timeout)
  * were not merely late, they find no flow: the clock was set back.  Between
@@ -45,11 +54,23 @@ struct source {
 	struct capture *capture; /* NULL: not open (yet, or any more) */
 	bool live;
 	bool ended;
-	uint32_t lent;  /* frames of it that engine_poll()'s caller holds */
+	uint32_t lent;  /* frames of it in a lane, or with engine_poll() */
 	uint64_t taken; /* frames: the next one's ordinal */
 	struct sampler sampler;
 	uint16_t *numbers; /* by the capture's own index; 0xffff: ask */
 	uint32_t number_count;
+};
+
+struct shard_key {
+	uint64_t words[4];
+};
+
+/* What became of frames. */
+struct decode_counts {
+	uint64_t selected;
+	uint64_t not_selected;
+	uint64_t decoded;
+	uint64_t verdicts[VERDICT_COUNT];
 };
 
 /* The counts of one feed's thread. */
@@ -66,8 +87,6 @@ struct feed {
 	size_t source_count;
 	size_t at; /* live: next to ask; files: the current one */
 	bool live;
-	struct wall newest;             /* of the packets, and time passed */
-	int64_t step_ns;                /* what counts as set back */
 	struct capture_counters closed; /* of sources already closed */
 	struct feed_counts counts;
 
@@ -83,6 +102,98 @@ struct feed {
 	struct mono published_at;
 };
 
+/* The packets' clock.  Each worker keeps one for itself: the same packets in
+ * the same order tell all of them the same. */
+struct timeline {
+	struct wall newest;          /* of the packets, and time passed */
+	int64_t step_ns;             /* what counts as set back */
+	int64_t step_preset_ns;      /* ... within a file or a capture */
+	const struct source *source; /* of the last packets */
+};
+
+#define BLOCK     32U /* packets that a table meters at once */
+#define BLOCK_MAX (BATCH_MAX / BLOCK + ENGINE_WORKERS_MAX)
+
+/* Who decodes a shard's part of a batch.  It is left to the worker that meters
+ * it, unless another one has nothing better to do. */
+enum part_state { PART_RAW, PART_TAKEN, PART_DECODED };
+
+/* One worker's part of a batch: its blocks are a chain, all full but the
+ * last. */
+struct part {
+	_Alignas(64) uint32_t count; /* packets */
+	uint16_t first;
+	uint16_t last;
+	_Atomic uint64_t state; /* part_of() the batch's number */
+};
+
+/* The number says which batch it is, where the memory may be another's by
+ * now. */
+static inline uint64_t part_of(uint64_t number, enum part_state state)
+{
+	return number << 2 | state;
+}
+
+/* Frames on their way through a lane. */
+struct batch {
+	_Atomic(struct lane *) lane; /* that it was last in */
+	struct source *source;
+	uint32_t frame_count;
+	uint32_t packet_count;
+	uint16_t block_count;
+	bool in_order; /* no packet is earlier than one before it */
+	bool raw;      /* of an interface: not decoded yet */
+	struct wall oldest;
+	struct wall newest;
+	uint64_t ordinal; /* of the first frame in its source */
+	struct decode_counts counts;
+	struct part parts[ENGINE_WORKERS_MAX];
+	uint16_t block_next[BLOCK_MAX];
+	uint8_t shard_of[BATCH_MAX]; /* by packet */
+	/* How many shards are still to be metered, and one more until the
+	 * frames are given back; 0: free. */
+	_Alignas(64) _Atomic uint32_t left;
+	_Alignas(64) uint16_t interfaces[BATCH_MAX]; /* the session's numbers,
+							by frame */
+	struct frame frames[BATCH_MAX];
+	/* By place in the blocks.  What had to be decoded to know its shard
+	 * has no bytes any more: it is in 'packets', as all is of a part that
+	 * is decoded. */
+	_Alignas(64) struct packet_input inputs[BLOCK_MAX * BLOCK];
+	_Alignas(64) struct packet packets[BLOCK_MAX * BLOCK];
+};
+
+static_assert(BLOCK_MAX <= UINT16_MAX && ENGINE_WORKERS_MAX <= UINT8_MAX,
+	      "numbers of blocks and shards have room");
+static_assert(sizeof(struct packet_input) == 32, "two are a cache line");
+
+struct lane_slot {
+	_Alignas(64) _Atomic uint64_t ready; /* the batch's number plus 1 */
+	struct batch *batch;
+};
+
+/* A feed's batches in the order in which they were taken. */
+struct lane {
+	struct engine *engine;
+	struct feed *feed;
+	uint16_t shard_count; /* all workers meter it, or its owner alone */
+	uint16_t owner;
+	struct lane_slot *slots;
+	uint32_t slot_mask; /* their count, a power of two, less 1 */
+
+	/* Who holds it may use the feed.  Nothing waits for it. */
+	_Alignas(64) pthread_mutex_t lock;
+	atomic_bool held; /* perhaps: not worth an attempt */
+	uint64_t given;   /* batches whose frames were given back */
+	struct mono quiesced_at;
+	bool quiesced;
+
+	_Alignas(64) _Atomic uint64_t taken; /* batches, under 'lock' */
+	atomic_bool ended;                   /* 'taken' stays as it is */
+	atomic_bool busy;                    /* more is waiting than fits */
+	_Atomic uint32_t metering;           /* workers not done with it */
+};
+
 struct lookup {
 	struct packet_tuple tuple;
 	struct flow_record record;
@@ -95,10 +206,13 @@ struct worker {
 	pthread_t thread;
 	bool started;
 	int wake_fd;
-	struct feed *feed;       /* NULL: fed by the reader */
-	struct ring dealt;       /* struct packet, reader -> worker */
-	struct wall dealt_until; /* the time it was told; the reader's */
-	atomic_bool dealt_ended;
+	struct feed *feed;     /* the one worker's; NULL: there is a lane */
+	struct lane *lane;     /* whose batches it meters */
+	uint16_t shard;        /* of it */
+	_Atomic uint64_t next; /* batch of it to meter */
+	struct batch *batches[BATCHES];
+	atomic_bool waits; /* to be woken by whoever moves a lane on */
+	struct timeline timeline;
 	struct flow_table *table;
 	struct ring records; /* worker -> collector: of a flow_record what
 				flow_record_size() says; with the table */
@@ -120,14 +234,6 @@ struct worker {
 	atomic_bool ended; /* no more records after those in the ring */
 };
 
-struct reader {
-	struct engine *engine;
-	struct feed *feed;
-	pthread_t thread;
-	bool started;
-	int wake_fd;
-};
-
 /* Interfaces by name: an open hash table, by the hash of the whole name. */
 #define NAME_SLOTS (1U << 17)
 
@@ -146,8 +252,9 @@ struct engine {
 	size_t feed_count;
 	struct worker *workers;
 	size_t worker_count;
-	struct reader *reader; /* files with several workers, else NULL */
-	uint64_t epoch;        /* this start, ns; worker i adds i */
+	struct lane *lanes; /* one a feed with several workers, else NULL */
+	struct shard_key shard_key; /* random: nobody can aim at one worker */
+	uint64_t epoch;             /* this start, ns; worker i adds i */
 	struct sample_seed sample_seed;
 	bool started;
 	atomic_bool stop;
@@ -181,53 +288,147 @@ int64_t engine_step_ns(const struct engine *engine);
 void engine_fault_add(struct engine *engine, const char *sentence);
 
 /* feed.c.  feed_open() opens or tries every target; feed_next() returns a
- * count, 0 or ERR_END; *ret_source is where the frames came from. */
+ * count, 0 or ERR_END; *ret_source is where the frames came from.  It waits
+ * for a pipe's writer, up to timeout_ms, and for nothing else. */
 int feed_open(struct engine *engine, struct feed *feed, uint16_t worker,
 	      struct fault *ret_fault);
-int feed_next(struct feed *feed, struct frame *ret_frames,
-	      struct source **ret_source);
-void feed_wait(struct feed *feed, int wake_fd, int timeout_ms);
+int feed_next(struct feed *feed, int timeout_ms, int count_max,
+	      struct frame *ret_frames, struct source **ret_source);
+/* What to poll for frames; ret_fds has room for ENGINE_TARGETS_MAX. */
+nfds_t feed_fds(const struct feed *feed, struct pollfd *ret_fds);
+/* Frames of 'source' came back; it may be over by now. */
+void feed_source_return(struct feed *feed, struct source *source,
+			uint32_t count);
 void feed_publish(struct feed *feed, bool now);
+/* Takes in no more; see capture_quiesce(). */
+void feed_quiesce(struct feed *feed);
 void feed_close(struct feed *feed);
 void feed_source_close(struct feed *feed, struct source *source);
 uint16_t feed_interface(struct feed *feed, struct source *source,
 			uint16_t index);
 /* Before the first frame: has options.sample apply to each source. */
 void feed_sample(struct feed *feed);
-/* Decodes those of 'count' frames, at most BATCH, that sampling takes; returns
- * how many packets, in order. */
-size_t feed_decode(struct feed *feed, struct source *source,
-		   const struct frame *frames, int count,
-		   struct packet *ret_packets);
+/* The session's number of each frame's interface. */
+void feed_interfaces(struct feed *feed, struct source *source,
+		     const struct frame *frames, int count,
+		     uint16_t *ret_numbers);
+
+/* Frames of one source in a row. */
+struct frame_part {
+	const struct source *source;
+	const struct frame *frames;
+	const uint16_t *interfaces; /* the session's numbers */
+	uint32_t count;
+	uint64_t ordinal; /* of the first in its source */
+};
+
+/* What the decoder wants to know of a frame.  Its last four members are
+ * written at once and all is written in its place: the decoder reads words,
+ * and a load that spans several stores waits for them to reach the cache. */
+static inline void frame_input(const struct frame *frame, uint16_t interface,
+			       struct packet_input *ret_input)
+{
+	uint64_t word = (uint64_t)frame->link_type | (uint64_t)interface << 16 |
+			(uint64_t)frame->gso_size << 32;
+
+	static_assert(offsetof(struct packet_input, link_type) == 24 &&
+			      offsetof(struct packet_input, interface) == 26 &&
+			      offsetof(struct packet_input, gso_size) == 28,
+		      "they are a word");
+	ret_input->bytes = frame->bytes;
+	ret_input->captured_size = frame->captured_size;
+	ret_input->size = frame->size;
+	ret_input->at = frame->stamp.at;
+	if (__BYTE_ORDER__ == __ORDER_BIG_ENDIAN__)
+		word = (uint64_t)frame->link_type << 48 |
+		       (uint64_t)interface << 32 |
+		       (uint64_t)frame->gso_size << 16;
+	memcpy((uint8_t *)ret_input + 24, &word, sizeof word);
+}
+
+#define DECODE_AHEAD 4 /* frames on their way to the cache */
+
+/* The headers of most frames are in the first two cache lines. */
+static inline void frame_prefetch(const uint8_t *bytes)
+{
+	__builtin_prefetch(bytes);
+	__builtin_prefetch(bytes + 64);
+}
+
+/* Decodes those that sampling takes, adds to *counts; returns how many are
+ * packets, written in order.  Any thread. */
+size_t frames_decode(const struct frame_part *part,
+		     struct decode_counts *counts, struct packet *ret_packets);
+/* Adds what was decoded to the feed's counts. */
+void feed_count(struct feed *feed, const struct decode_counts *counts);
+
+/* timeline.c.  Packets of 'source' come next: of another file, and less says
+ * that the clock was set back. */
+void timeline_source(struct timeline *timeline, const struct source *source);
 
 /* How many of the packets lie on one timeline; *ret_rewind: it begins anew
  * with the first of them (see flow_table_rewind()). */
-size_t feed_timeline(struct feed *feed, const struct packet *packets,
+size_t timeline_part(struct timeline *timeline, const struct packet *packets,
 		     size_t count, bool *ret_rewind);
-void feed_time_pass(struct feed *feed, struct wall now);
+
+/* Takes in one packet's time.  True: the clock was set back to it. */
+static inline bool timeline_take(struct timeline *timeline, struct wall at)
+{
+	bool rewind = wall_ns_between(at, timeline->newest) > timeline->step_ns;
+
+	timeline->step_ns = timeline->step_preset_ns;
+	if (rewind || wall_before(timeline->newest, at))
+		timeline->newest = at;
+	return rewind;
+}
 
 /* deliver.c.  Hands frames to engine_poll(), or back to the capture. */
 void feed_deliver(struct feed *feed, struct source *source,
 		  const struct frame *frames, int count);
 void feed_take_back(struct feed *feed);
 
-/* Between packets the reader tells every worker the time: before time begins
- * anew, which 'packets' says, and at the end.  So a flow ends for the same
- * reason whatever else its worker has seen. */
-static inline bool packet_is_time(const struct packet *packet)
-{
-	return packet->tuple.ip_version == 0;
-}
+/* batch.c.  A batch's frames and 'interfaces' are there. */
+/* Of a file: tells which shard each frame is for. */
+void batch_deal(struct batch *batch, const struct lane *lane);
+/* Of an interface: decodes all. */
+void batch_decode(struct batch *batch, const struct engine *engine);
+/* Decodes a part in the place of the worker that will meter it. */
+void part_decode(struct batch *batch, uint16_t shard);
+/* Meters the worker's part, which may be 'decoded' already. */
+void part_meter(struct worker *worker, const struct batch *batch, bool decoded);
+/* Meters a batch that is all the worker's, decoding it if it is raw. */
+void batch_meter(struct worker *worker, struct batch *batch);
+/* 0 to count - 1. */
+uint16_t address_shard(const uint8_t address[2][16],
+		       const struct shard_key *key, uint16_t count);
 
-/* worker.c, reader.c */
+/* lane.c.  lane_init() after the workers are known, before they run. */
+int lane_init(struct engine *engine, struct lane *lane, uint16_t index);
+void lane_fini(struct lane *lane);
+void lane_run(struct worker *worker);
+
+/* direct.c */
+void direct_run(struct worker *worker);
+
+/* worker.c */
 int worker_init(struct engine *engine, struct worker *worker, uint16_t index);
 void worker_fini(struct worker *worker);
 int worker_table_make(struct worker *worker);
 bool worker_find(struct worker *worker, struct lookup *lookup);
-/* Threads: 'argument' is the worker, the reader. */
+/* Meters packets that are all of its table, and in their order. */
+void worker_meter(struct worker *worker, const struct packet *packets,
+		  size_t count);
+/* What is not packets: updates, lookups, records to announce. */
+void worker_answer(struct worker *worker);
+void worker_publish(struct worker *worker, bool now);
+/* Live: time goes on without packets. */
+void worker_time_pass(struct worker *worker);
+/* Sleeps until a request, a readable one of 'fds' (from the second on; the
+ * first is for the worker's own) or the time is up. */
+void worker_wait(struct worker *worker, struct pollfd *fds, nfds_t count,
+		 int timeout_ms);
+/* Threads: 'argument' is the worker. */
 void *worker_main(void *argument);
-void *reader_main(void *argument);
-uint16_t tuple_shard(const struct packet_tuple *tuple, uint16_t count);
 
 /* ---- memory.c */
 

@@ -13,7 +13,6 @@
 #include "engine/engine_private.h"
 
 #define NUMBER_UNKNOWN UINT16_MAX
-#define DECODE_AHEAD   4 /* frames on their way to the cache */
 
 static uint64_t ring_size_of(const struct engine *engine, bool live)
 {
@@ -162,18 +161,25 @@ uint16_t feed_interface(struct feed *feed, struct source *source,
 	return source->numbers[index];
 }
 
+void feed_source_return(struct feed *feed, struct source *source,
+			uint32_t count)
+{
+	source->lent -= count;
+	if (source->lent == 0 && source->ended)
+		feed_source_close(feed, source);
+}
+
 /* The source failed or ended: tell, count, close. */
 static void source_end(struct feed *feed, struct source *source, int rc)
 {
 	if (rc != ERR_END)
 		engine_fault_add(feed->engine, capture_fault(source->capture));
 	source->ended = true;
-	if (source->lent == 0) /* else feed_take_back() closes it */
-		feed_source_close(feed, source);
+	feed_source_return(feed, source, 0); /* or the last one held does */
 }
 
-static int file_next(struct feed *feed, struct frame *ret_frames,
-		     struct source **ret_source)
+static int file_next(struct feed *feed, int timeout_ms, int count_max,
+		     struct frame *ret_frames, struct source **ret_source)
 {
 	while (feed->at < feed->source_count) {
 		struct source *source = &feed->sources[feed->at];
@@ -188,19 +194,19 @@ static int file_next(struct feed *feed, struct frame *ret_frames,
 				continue;
 			}
 		}
-		rc = capture_next(source->capture, WAIT_MS, BATCH, ret_frames);
+		rc = capture_next(source->capture, timeout_ms, count_max,
+				  ret_frames);
 		if (rc >= 0) {
 			*ret_source = source;
 			return rc;
 		}
 		source_end(feed, source, rc);
 		feed->at++;
-		feed->step_ns = FILE_STEP_NS;
 	}
 	return ERR_END;
 }
 
-static int live_next(struct feed *feed, struct frame *ret_frames,
+static int live_next(struct feed *feed, int count_max, struct frame *ret_frames,
 		     struct source **ret_source)
 {
 	size_t ended = 0;
@@ -214,7 +220,7 @@ static int live_next(struct feed *feed, struct frame *ret_frames,
 			ended++;
 			continue;
 		}
-		rc = capture_next(source->capture, 0, BATCH, ret_frames);
+		rc = capture_next(source->capture, 0, count_max, ret_frames);
 		if (rc < 0)
 			source_end(feed, source, rc);
 		if (rc > 0) {
@@ -225,35 +231,35 @@ static int live_next(struct feed *feed, struct frame *ret_frames,
 	return ended == feed->source_count ? ERR_END : 0;
 }
 
-int feed_next(struct feed *feed, struct frame *ret_frames,
-	      struct source **ret_source)
+int feed_next(struct feed *feed, int timeout_ms, int count_max,
+	      struct frame *ret_frames, struct source **ret_source)
 {
-	int rc = feed->live ? live_next(feed, ret_frames, ret_source)
-			    : file_next(feed, ret_frames, ret_source);
+	int rc = feed->live ? live_next(feed, count_max, ret_frames, ret_source)
+			    : file_next(feed, timeout_ms, count_max, ret_frames,
+					ret_source);
 
 	if (rc > 0)
 		feed->counts.engine.frames += (uint64_t)rc;
 	return rc;
 }
 
-void feed_wait(struct feed *feed, int wake_fd, int timeout_ms)
+nfds_t feed_fds(const struct feed *feed, struct pollfd *ret_fds)
 {
-	struct pollfd fds[ENGINE_TARGETS_MAX + 1];
+	size_t from = feed->live ? 0 : feed->at;
 	nfds_t count = 0;
-	uint64_t drained;
 
-	fds[count++] = (struct pollfd){.fd = wake_fd, .events = POLLIN};
-	for (size_t i = 0; feed && feed->live && i < feed->source_count; i++) {
+	for (size_t i = from; i < feed->source_count; i++) {
 		int fd = feed->sources[i].capture
 				 ? capture_fd(feed->sources[i].capture)
 				 : -1;
 
 		if (fd >= 0)
-			fds[count++] =
+			ret_fds[count++] =
 				(struct pollfd){.fd = fd, .events = POLLIN};
+		if (!feed->live)
+			break;
 	}
-	if (poll(fds, count, timeout_ms) > 0 && fds[0].revents)
-		(void)!read(wake_fd, &drained, sizeof drained);
+	return count;
 }
 
 void feed_sample(struct feed *feed)
@@ -266,97 +272,70 @@ void feed_sample(struct feed *feed)
 			     (uint64_t)feed->index << 32 | i);
 }
 
-/* Copies the frames that sampling takes; returns how many. */
-static int frames_select(struct source *source, const struct frame *frames,
-			 int count, struct frame *ret_frames)
+void feed_interfaces(struct feed *feed, struct source *source,
+		     const struct frame *frames, int count,
+		     uint16_t *ret_numbers)
 {
-	int taken = 0;
+	uint16_t index = count > 0 ? frames[0].interface : 0;
+	uint16_t number = count > 0 ? feed_interface(feed, source, index) : 0;
 
 	for (int i = 0; i < count; i++) {
-		if (sampler_takes(&source->sampler, source->taken++))
-			ret_frames[taken++] = frames[i];
+		if (frames[i].interface != index) {
+			index = frames[i].interface;
+			number = feed_interface(feed, source, index);
+		}
+		ret_numbers[i] = number;
 	}
-	return taken;
 }
 
-/* The headers of most frames are in the first two cache lines. */
-static inline void frame_prefetch(const struct frame *frame)
-{
-	__builtin_prefetch(frame->bytes);
-	__builtin_prefetch(frame->bytes + 64);
-}
-
-static size_t frames_decode(struct feed *feed, struct source *source,
-			    const struct frame *frames, int count,
-			    struct packet *ret_packets)
+static inline __attribute__((always_inline)) size_t
+part_take(const struct frame_part *part, struct decode_counts *counts,
+	  struct sampler *sampler, struct packet *ret_packets)
 {
 	size_t decoded = 0;
 
-	for (int i = 0; i < count; i++) {
-		const struct frame *frame = &frames[i];
-		struct packet_input input = {
-			.bytes = frame->bytes,
-			.captured_size = frame->captured_size,
-			.size = frame->size,
-			.at = frame->stamp.at,
-			.link_type = frame->link_type,
-			.interface =
-				feed_interface(feed, source, frame->interface),
-			.gso_size = frame->gso_size,
-		};
-		enum verdict verdict =
-			packet_decode(&input, &ret_packets[decoded]);
+	for (uint32_t i = 0; i < part->count; i++) {
+		struct packet_input input;
+		enum verdict verdict;
 
-		feed->counts.verdicts[verdict]++;
+		if (i + DECODE_AHEAD < part->count)
+			frame_prefetch(part->frames[i + DECODE_AHEAD].bytes);
+		if (sampler && !sampler_takes(sampler, part->ordinal + i)) {
+			counts->not_selected++;
+			continue;
+		}
+		frame_input(&part->frames[i], part->interfaces[i], &input);
+		verdict = packet_decode(&input, &ret_packets[decoded]);
+		counts->verdicts[verdict]++;
 		decoded += verdict == VERDICT_OK;
-		if (i + DECODE_AHEAD < count)
-			frame_prefetch(&frames[i + DECODE_AHEAD]);
 	}
-	feed->counts.engine.selected += (uint64_t)count;
-	feed->counts.engine.decoded += decoded;
 	return decoded;
 }
 
-size_t feed_decode(struct feed *feed, struct source *source,
-		   const struct frame *frames, int count,
-		   struct packet *ret_packets)
+size_t frames_decode(const struct frame_part *part,
+		     struct decode_counts *counts, struct packet *ret_packets)
 {
-	struct frame chosen[BATCH];
-	int taken;
+	struct sampler sampler;
+	size_t decoded;
+	uint64_t before = counts->not_selected;
 
-	if (source->sampler.mode == SAMPLE_ALL)
-		return frames_decode(feed, source, frames, count, ret_packets);
-	taken = frames_select(source, frames, count, chosen);
-	feed->counts.engine.not_selected += (uint64_t)(count - taken);
-	return frames_decode(feed, source, chosen, taken, ret_packets);
-}
-
-static bool set_back(const struct feed *feed, const struct packet *packet)
-{
-	return wall_ns_between(packet->at, feed->newest) > feed->step_ns;
-}
-
-size_t feed_timeline(struct feed *feed, const struct packet *packets,
-		     size_t count, bool *ret_rewind)
-{
-	size_t i;
-
-	*ret_rewind = count > 0 && set_back(feed, &packets[0]);
-	if (*ret_rewind)
-		feed->newest = packets[0].at;
-	if (count > 0)
-		feed->step_ns = engine_step_ns(feed->engine);
-	for (i = 0; i < count && !set_back(feed, &packets[i]); i++) {
-		if (wall_before(feed->newest, packets[i].at))
-			feed->newest = packets[i].at;
+	if (part->source->sampler.mode == SAMPLE_ALL) {
+		decoded = part_take(part, counts, NULL, ret_packets);
+	} else {
+		sampler = part->source->sampler;
+		decoded = part_take(part, counts, &sampler, ret_packets);
 	}
-	return i;
+	counts->selected += part->count - (counts->not_selected - before);
+	counts->decoded += decoded;
+	return decoded;
 }
 
-void feed_time_pass(struct feed *feed, struct wall now)
+void feed_count(struct feed *feed, const struct decode_counts *counts)
 {
-	if (wall_before(feed->newest, now))
-		feed->newest = now;
+	feed->counts.engine.selected += counts->selected;
+	feed->counts.engine.not_selected += counts->not_selected;
+	feed->counts.engine.decoded += counts->decoded;
+	counters_add(feed->counts.verdicts, counts->verdicts, VERDICT_COUNT);
 }
 
 static double feed_progress(const struct feed *feed)
@@ -397,6 +376,14 @@ void feed_publish(struct feed *feed, bool now)
 	feed->published = feed->counts;
 	feed->progress = feed_progress(feed);
 	pthread_mutex_unlock(&feed->lock);
+}
+
+void feed_quiesce(struct feed *feed)
+{
+	for (size_t i = 0; i < feed->source_count; i++) {
+		if (feed->sources[i].capture)
+			(void)capture_quiesce(feed->sources[i].capture);
+	}
 }
 
 void feed_close(struct feed *feed)

@@ -1,4 +1,4 @@
-/* The metering thread: decode, meter, answer requests. */
+/* The thread of one worker: its table and records, its answers to requests. */
 #include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
@@ -12,8 +12,6 @@
 #include "engine/engine_private.h"
 
 #define UPDATE_SLOTS 2048 /* table slots looked at between two batches */
-#define DRAIN_NS     (2 * NS_PER_S)
-#define RETIRE_MS    10
 
 #define GROWING_FLOWS 16384 /* of a table that grows, at first */
 
@@ -144,7 +142,7 @@ static void lookup_answer(struct worker *worker)
 	atomic_store(&worker->lookup, NULL);
 }
 
-static void worker_publish(struct worker *worker, bool now)
+void worker_publish(struct worker *worker, bool now)
 {
 	struct mono at = mono_now();
 
@@ -161,21 +159,20 @@ static void worker_publish(struct worker *worker, bool now)
 	pthread_mutex_unlock(&worker->lock);
 }
 
-static void requests_answer(struct worker *worker)
+void worker_answer(struct worker *worker)
 {
 	update_answer(worker);
 	lookup_answer(worker);
-	worker_publish(worker, false);
 	records_announce(worker);
 }
 
-static void packets_meter(struct worker *worker, const struct packet *packets,
-			  size_t count)
+void worker_meter(struct worker *worker, const struct packet *packets,
+		  size_t count)
 {
 	while (count > 0) {
 		bool rewind;
-		size_t part =
-			feed_timeline(worker->feed, packets, count, &rewind);
+		size_t part = timeline_part(&worker->timeline, packets, count,
+					    &rewind);
 
 		if (rewind)
 			flow_table_rewind(worker->table);
@@ -185,138 +182,41 @@ static void packets_meter(struct worker *worker, const struct packet *packets,
 	}
 }
 
-/* One batch from the captures of this worker.  As feed_next(). */
-static int feed_turn(struct worker *worker)
+/* Frames still in a ring are older than now, hence the lag. */
+void worker_time_pass(struct worker *worker)
 {
-	struct frame frames[BATCH];
-	struct packet packets[BATCH];
-	struct source *source;
-	int count = feed_next(worker->feed, frames, &source);
-
-	if (count <= 0)
-		return count;
-	if (worker->table) {
-		size_t decoded = feed_decode(worker->feed, source, frames,
-					     count, packets);
-
-		packets_meter(worker, packets, decoded);
-	}
-	feed_deliver(worker->feed, source, frames, count);
-	return count;
-}
-
-/* Up to the next word on time, or that word. */
-static uint32_t dealt_meter(struct worker *worker, const struct packet *packets,
-			    uint32_t count)
-{
-	uint32_t part = 0;
-
-	if (packet_is_time(&packets[0])) {
-		flow_table_advance(worker->table, packets[0].at);
-		if (packets[0].packets)
-			flow_table_rewind(worker->table);
-		return 1;
-	}
-	while (part < count && !packet_is_time(&packets[part]))
-		part++;
-	flow_table_meter(worker->table, packets, part);
-	return part;
-}
-
-/* One batch that the reader dealt. */
-static int dealt_turn(struct worker *worker)
-{
-	bool ended = atomic_load(&worker->dealt_ended); /* before the look */
-	uint32_t fill = ring_fill(&worker->dealt);
-	struct packet *first = ring_item(&worker->dealt, 0);
-	uint32_t whole =
-		worker->dealt.mask + 1 -
-		(uint32_t)(first - (struct packet *)worker->dealt.items);
-
-	if (fill == 0)
-		return ended ? ERR_END : 0;
-	if (fill > whole) /* the ring's end is a batch's end */
-		fill = whole;
-	if (fill > BATCH)
-		fill = BATCH;
-	fill = dealt_meter(worker, first, fill);
-	ring_consume(&worker->dealt, fill);
-	return (int)fill;
-}
-
-/* Live: time goes on without packets.  Those still in the ring are older
- * than now, hence the lag. */
-static void time_pass(struct worker *worker)
-{
+	const struct feed *feed =
+		worker->lane ? worker->lane->feed : worker->feed;
+	struct timeline *timeline = &worker->timeline;
 	struct wall now = wall_now();
 
-	if (!worker->feed || !worker->feed->live || !worker->table)
+	if (!feed->live || !worker->table)
 		return;
 	now.ns -= ADVANCE_LAG_NS;
-	feed_time_pass(worker->feed, now);
+	if (wall_before(timeline->newest, now))
+		timeline->newest = now;
 	flow_table_advance(worker->table, now);
 }
 
-static int worker_turn(struct worker *worker)
+void worker_wait(struct worker *worker, struct pollfd *fds, nfds_t count,
+		 int timeout_ms)
 {
-	return worker->feed ? feed_turn(worker) : dealt_turn(worker);
-}
+	uint64_t drained;
 
-static void worker_rest(struct worker *worker)
-{
-	time_pass(worker);
-	if (worker->feed)
-		feed_take_back(worker->feed);
-	if (worker->updating) /* the next slice is waiting */
-		return;
-	feed_wait(worker->feed, worker->wake_fd, WAIT_MS);
-}
-
-/* What is in the rings when capturing stops is metered still; nothing new
- * gets in, so this ends. */
-static void worker_drain(struct worker *worker)
-{
-	struct mono begin = mono_now();
-	struct feed *feed = worker->feed;
-	int count;
-
-	if (!feed || !feed->live)
-		return;
-	for (size_t i = 0; i < feed->source_count; i++) {
-		if (feed->sources[i].capture)
-			(void)capture_quiesce(feed->sources[i].capture);
-	}
-	while ((count = feed_turn(worker)) != ERR_END &&
-	       mono_ns_between(begin, mono_now()) < DRAIN_NS) {
-		if (count == 0) /* the last block comes by a timer */
-			feed_wait(feed, worker->wake_fd, RETIRE_MS);
-	}
+	fds[0] = (struct pollfd){.fd = worker->wake_fd, .events = POLLIN};
+	if (poll(fds, count, timeout_ms) > 0 && fds[0].revents)
+		(void)!read(worker->wake_fd, &drained, sizeof drained);
 }
 
 void *worker_main(void *argument)
 {
 	struct worker *worker = argument;
 	struct engine *engine = worker->engine;
-	int count = 0;
 
-	/* A stopped file ends where it was read to; packets already dealt
-	 * are metered to the last (dealt_turn ends by itself). */
-	while (count != ERR_END &&
-	       !(atomic_load(&engine->stop) && worker->feed)) {
-		count = worker_turn(worker);
-		requests_answer(worker);
-		if (worker->feed)
-			feed_publish(worker->feed, false);
-		if (count == 0)
-			worker_rest(worker);
-	}
-	worker->lossless = true;
-	worker_drain(worker);
-	if (worker->feed) {
-		atomic_store(&worker->feed->ended, true);
-		feed_publish(worker->feed, true);
-		engine_wake(engine->poll_fd);
-	}
+	if (worker->lane)
+		lane_run(worker);
+	else
+		direct_run(worker);
 	if (engine->options.flush && worker->table)
 		flow_table_flush(worker->table, FLOW_END_FORCED);
 	worker_publish(worker, true);
@@ -383,18 +283,42 @@ int worker_table_make(struct worker *worker)
 	return rc;
 }
 
+/* Takes its place at the feeds: the only one, or one of a lane's. */
+static int worker_place(struct engine *engine, struct worker *worker)
+{
+	if (!engine->lanes) {
+		worker->feed = &engine->feeds[0];
+		return 0;
+	}
+	worker->lane =
+		&engine->lanes[engine->feeds[0].live ? worker->index : 0];
+	worker->shard = engine->feeds[0].live ? 0 : worker->index;
+	for (size_t i = 0; i < BATCHES; i++) {
+		struct batch *batch = aligned_alloc(64, sizeof *batch);
+
+		if (!batch)
+			return -ENOMEM;
+		atomic_init(&batch->left, 0);
+		atomic_init(&batch->lane, NULL);
+		worker->batches[i] = batch;
+	}
+	return 0;
+}
+
 int worker_init(struct engine *engine, struct worker *worker, uint16_t index)
 {
+	int64_t step_ns = engine_step_ns(engine);
+
 	worker->engine = engine;
 	worker->index = index;
-	worker->lossless = engine->feeds && !engine->feeds[0].live;
+	worker->timeline = (struct timeline){.step_ns = step_ns,
+					     .step_preset_ns = step_ns};
+	worker->lossless = !engine->feeds[0].live;
 	pthread_mutex_init(&worker->lock, NULL);
 	worker->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (worker->wake_fd < 0)
 		return -errno;
-	return engine->reader ? ring_init(&worker->dealt, sizeof(struct packet),
-					  DEALT_COUNT)
-			      : 0;
+	return worker_place(engine, worker);
 }
 
 void worker_fini(struct worker *worker)
@@ -403,7 +327,9 @@ void worker_fini(struct worker *worker)
 		return;
 	flow_table_destroy(worker->table);
 	ring_fini(&worker->records);
-	ring_fini(&worker->dealt);
-	close(worker->wake_fd);
+	for (size_t i = 0; i < BATCHES; i++)
+		free(worker->batches[i]);
+	if (worker->wake_fd >= 0)
+		close(worker->wake_fd);
 	pthread_mutex_destroy(&worker->lock);
 }

@@ -221,6 +221,17 @@ FAST void tcp_put(const uint8_t *at, const uint8_t *option, uint32_t kept,
 	PUT(p, tcp.sack_right, tcp_pad, 0);
 }
 
+/* Bytes of the TCP header; 0: it is not all there, or shorter than can be. */
+FAST uint32_t tcp_header(const struct road *r, const struct layer *l)
+{
+	uint32_t room = r->end - l->transport, size;
+
+	if (room < TCP_HEADER_SIZE)
+		return 0;
+	size = (r->frame[l->transport + 12] >> 4) * 4U;
+	return size - TCP_HEADER_SIZE > room - TCP_HEADER_SIZE ? 0 : size;
+}
+
 /* Options that are not timestamps alone, as at a connection's start. */
 static __attribute__((noinline)) bool
 tcp_rest(const uint8_t *at, uint32_t header, struct packet *p)
@@ -236,12 +247,10 @@ tcp_rest(const uint8_t *at, uint32_t header, struct packet *p)
 FAST bool tcp_fast(const struct road *r, struct layer *l, struct packet *p)
 {
 	const uint8_t *at = r->frame + l->transport, *option;
-	uint32_t room = r->end - l->transport, stamped, kept;
+	uint32_t stamped, kept;
 
-	if (room < TCP_HEADER_SIZE)
-		return false;
-	l->header = (at[12] >> 4) * 4U;
-	if (l->header - TCP_HEADER_SIZE > room - TCP_HEADER_SIZE)
+	l->header = tcp_header(r, l);
+	if (l->header == 0)
 		return false;
 	l->payload = r->wire - l->transport - l->header;
 	packet_put(r, l, at[13], p);
@@ -254,15 +263,24 @@ FAST bool tcp_fast(const struct road *r, struct layer *l, struct packet *p)
 	return true;
 }
 
-/* A datagram that is no tunnel. */
-FAST bool udp_fast(const struct road *r, struct layer *l, struct packet *p)
+/* A datagram that is no tunnel, and its length. */
+FAST bool udp_plain(const struct road *r, const struct layer *l,
+		    uint32_t *ret_size)
 {
 	const uint8_t *at = r->frame + l->transport;
 	uint16_t port[2] = {load_be16(at), load_be16(at + 2)};
-	uint32_t bytes = r->wire - l->transport, size = load_be16(at + 4);
+	uint32_t bytes = r->wire - l->transport;
 
-	if (size - UDP_HEADER_SIZE > bytes - UDP_HEADER_SIZE ||
-	    udp_tunnel_likely(port))
+	*ret_size = load_be16(at + 4);
+	return *ret_size - UDP_HEADER_SIZE <= bytes - UDP_HEADER_SIZE &&
+	       !udp_tunnel_likely(port);
+}
+
+FAST bool udp_fast(const struct road *r, struct layer *l, struct packet *p)
+{
+	uint32_t size;
+
+	if (!udp_plain(r, l, &size))
 		return false;
 	l->header = UDP_HEADER_SIZE;
 	l->payload = size - UDP_HEADER_SIZE;

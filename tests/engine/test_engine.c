@@ -1,9 +1,11 @@
 #include "check.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 
 #include "engine/engine.h"
 #include "engine/make_pcap.h"
@@ -179,6 +181,202 @@ static void ends_flows_alike_when_frames_come_late(void **state)
 	unlink(path);
 }
 
+/* Nine packets in ten are one flow's, and the clock goes back by an hour. */
+static void skewed_file(char path[static 32])
+{
+	uint64_t at_ns = UINT64_C(1700000000000000000);
+	FILE *file;
+	int fd;
+
+	(void)snprintf(path, 32, "/tmp/sonde-engine-XXXXXX");
+	fd = mkstemp(path);
+	assert_true(fd >= 0);
+	file = fdopen(fd, "wb");
+	assert_non_null(file);
+	pcap_head(file);
+	for (uint32_t i = 0; i < PACKETS; i++) {
+		/* some late by up to 7 ms; idle for longer than a timeout */
+		at_ns += i % 5000 == 4999 ? UINT64_C(400000000000) : 1000000;
+		if (i == PACKETS / 2)
+			at_ns -= UINT64_C(3600000000000);
+		pcap_udp(file, at_ns - (i % 11 == 3) * 7000000ULL,
+			 i % 10 ? 7 : i / 10 % FLOWS, i % 3 == 0);
+	}
+	assert_int_equal(fclose(file), 0);
+}
+
+static void
+elephants_late_packets_and_a_clock_set_back_are_the_same_to_all(void **state)
+{
+	struct engine_ledger ledger;
+	struct sink one, many;
+	char path[32];
+
+	(void)state;
+	skewed_file(path);
+	run(NULL, path, 1, &one, &ledger);
+	assert_true(one.count > FLOWS);
+	for (uint16_t workers = 2; workers <= 5; workers++) {
+		run(NULL, path, workers, &many, &ledger);
+		assert_int_equal(ledger.engine.decoded, PACKETS);
+		assert_int_equal(many.count, one.count);
+		for (size_t i = 0; i < one.count; i++) {
+			struct flow_record *a = &one.records[i];
+			struct flow_record *b = &many.records[i];
+
+			a->epoch = b->epoch = a->seq = b->seq = 0;
+			assert_memory_equal(a, b, sizeof *a);
+		}
+		free(many.records);
+	}
+	free(one.records);
+	unlink(path);
+}
+
+/* Everything taken is decoded, metered and handed out, however early. */
+static void a_stop_in_the_middle_loses_nothing_that_was_taken(void **state)
+{
+	char path[32];
+	const char *target = path;
+
+	(void)state;
+	pcap_file(path, PACKETS, FLOWS);
+	for (uint16_t workers = 1; workers <= 4; workers++) {
+		struct sink sink = {0};
+		struct engine_options options = {.targets = &target,
+						 .target_count = 1,
+						 .workers = workers,
+						 .meter = true,
+						 .flush = true,
+						 .record = sink_take,
+						 .context = &sink};
+		struct engine_ledger ledger;
+		struct engine *engine;
+		struct fault fault;
+
+		assert_int_equal(engine_create(&options, &engine, &fault), 0);
+		assert_int_equal(engine_start(engine), 0);
+		engine_stop(engine);
+		while (engine_collect(engine, 100) != ERR_END)
+			;
+		engine_ledger(engine, &ledger);
+		if (!engine_ledger_sound(&ledger, &fault))
+			fail_msg("%s", fault.text);
+		assert_int_equal(ledger.engine.records, sink.count);
+		engine_destroy(engine);
+		free(sink.records);
+	}
+	unlink(path);
+}
+
+/* Frames until nobody reads them; of one flow nine in ten. */
+static pid_t writer_start(const char *path)
+{
+	pid_t pid = fork();
+	FILE *file;
+
+	assert_true(pid >= 0);
+	if (pid > 0)
+		return pid;
+	file = fopen(path, "wb");
+	if (!file)
+		_exit(1);
+	pcap_head(file);
+	for (uint32_t i = 0;; i++)
+		pcap_udp(file, UINT64_C(1700000000000000000) + i,
+			 i % 10 ? 7 : i / 10 % FLOWS, 0);
+}
+
+static void a_stop_deep_in_a_stream_loses_nothing_that_was_taken(void **state)
+{
+	char path[] = "/tmp/sonde-fifo-XXXXXX/pipe";
+	const char *target = path;
+
+	(void)state;
+	path[22] = 0;
+	assert_non_null(mkdtemp(path));
+	path[22] = '/';
+	assert_int_equal(mkfifo(path, 0600), 0);
+	for (uint16_t workers = 1; workers <= 4; workers++) {
+		struct sink sink = {0};
+		struct engine_options options = {.targets = &target,
+						 .target_count = 1,
+						 .workers = workers,
+						 .meter = true,
+						 .flush = true,
+						 .record = sink_take,
+						 .context = &sink};
+		pid_t writer = writer_start(path);
+		struct engine_ledger ledger;
+		struct engine *engine;
+		struct fault fault;
+		uint64_t packets = 0;
+
+		assert_int_equal(engine_create(&options, &engine, &fault), 0);
+		assert_int_equal(engine_start(engine), 0);
+		do {
+			engine_collect(engine, 10);
+			engine_ledger(engine, &ledger);
+		} while (ledger.engine.frames < UINT64_C(5) * PACKETS);
+		engine_stop(engine);
+		while (engine_collect(engine, 100) != ERR_END)
+			;
+		engine_ledger(engine, &ledger);
+		if (!engine_ledger_sound(&ledger, &fault))
+			fail_msg("%s", fault.text);
+		for (size_t i = 0; i < sink.count; i++)
+			packets += sink.records[i].packets[0];
+		assert_int_equal(packets, ledger.engine.frames);
+		engine_destroy(engine);
+		free(sink.records);
+		assert_int_equal(kill(writer, SIGKILL), 0);
+		assert_int_equal(waitpid(writer, NULL, 0), writer);
+	}
+	unlink(path);
+	path[22] = 0;
+	rmdir(path);
+}
+
+/* What was read before the fault is metered, and the fault is told once. */
+static void a_cut_file_is_metered_up_to_the_cut(void **state)
+{
+	char path[32];
+	const char *target = path;
+	struct stat st;
+
+	(void)state;
+	pcap_file(path, PACKETS, FLOWS);
+	assert_int_equal(stat(path, &st), 0);
+	assert_int_equal(truncate(path, st.st_size - 30), 0);
+	for (uint16_t workers = 1; workers <= 4; workers++) {
+		struct sink sink = {0};
+		struct engine_options options = {.targets = &target,
+						 .target_count = 1,
+						 .workers = workers,
+						 .meter = true,
+						 .flush = true,
+						 .record = sink_take,
+						 .context = &sink};
+		struct engine_ledger ledger;
+		struct engine *engine;
+		struct fault fault;
+
+		assert_int_equal(engine_create(&options, &engine, &fault), 0);
+		assert_int_equal(engine_start(engine), 0);
+		while (engine_collect(engine, 100) != ERR_END)
+			;
+		assert_non_null(engine_fault(engine, 0));
+		assert_null(engine_fault(engine, 1));
+		engine_ledger(engine, &ledger);
+		if (!engine_ledger_sound(&ledger, &fault))
+			fail_msg("%s", fault.text);
+		assert_int_equal(ledger.flow.metered, PACKETS - 1);
+		engine_destroy(engine);
+		free(sink.records);
+	}
+	unlink(path);
+}
+
 static void refuses_bad_options_and_names_them(void **state)
 {
 	const char *missing = "nowhere0", *null = "10";
@@ -275,6 +473,13 @@ int main(void)
 		cmocka_unit_test(
 			gives_the_same_records_with_any_number_of_workers),
 		cmocka_unit_test(ends_flows_alike_when_frames_come_late),
+		cmocka_unit_test(
+			elephants_late_packets_and_a_clock_set_back_are_the_same_to_all),
+		cmocka_unit_test(
+			a_stop_in_the_middle_loses_nothing_that_was_taken),
+		cmocka_unit_test(
+			a_stop_deep_in_a_stream_loses_nothing_that_was_taken),
+		cmocka_unit_test(a_cut_file_is_metered_up_to_the_cut),
 		cmocka_unit_test(refuses_bad_options_and_names_them),
 		cmocka_unit_test(answers_updates_and_lookups_while_it_runs),
 	};

@@ -36,4 +36,18 @@ static inline bool packet_same(const struct packet *a, const struct packet *b)
 
 #undef SAME
 
+/* Whether packet_addresses() tells what 'general' proved to be. */
+static inline bool packet_addresses_hold(const struct packet_input *input,
+					 enum verdict verdict,
+					 const struct packet *general)
+{
+	uint8_t address[2][16];
+
+	if (!packet_addresses(input, address))
+		return true;
+	return verdict == VERDICT_OK && general->tunnel == TUNNEL_NONE &&
+	       !(general->flags & PACKET_FRAGMENT) &&
+	       memcmp(address, general->tuple.address, sizeof address) == 0;
+}
+
 #endif

@@ -122,6 +122,52 @@ static void meters_and_lends_with_two_workers(void **state)
 	meters_and_lends_every_frame(2);
 }
 
+/* Nine frames in ten are one flow's, so that one worker has most of them and
+ * the others decode for it. */
+static void meters_an_elephant(uint32_t workers)
+{
+	capture_session_t *session = session_open(workers);
+	struct net_frame elephant = net_plain, mouse = net_plain;
+	int sender = net_sender("v0"), count, elephants = 0;
+	flow_record_t **flows;
+	capture_stats_t stats;
+
+	assert_int_equal(capture_flow_enable(session, NULL), 0);
+	assert_int_equal(capture_start(session), 0);
+	for (uint32_t round = 0; round < EACH; round++) {
+		mouse.source = net_plain.source + ((1 + round % HOSTS) << 8);
+		net_send(sender, &elephant, 90);
+		net_send(sender, &mouse, 10);
+	}
+	close(sender);
+	assert_int_equal(capture_stop(session), 0);
+	assert_int_equal(capture_get_stats(session, &stats), 0);
+	assert_int_equal(stats.packets_received, EACH * 100);
+	assert_int_equal(stats.packets_dropped, 0);
+	assert_int_equal(stats.packets_metered, EACH * 100);
+	flows = capture_flow_get_all(session, &count);
+	assert_int_equal(count, HOSTS + 1);
+	for (int i = 0; i < count; i++) {
+		uint64_t packets = flows[i]->packets;
+
+		if (packets == UINT64_C(90) * EACH)
+			elephants++;
+		else
+			assert_in_range(packets, EACH / HOSTS * 10,
+					(EACH / HOSTS + 1) * 10);
+	}
+	assert_int_equal(elephants, 1);
+	capture_flow_release_all(flows, count);
+	capture_cleanup(session);
+}
+
+static void meters_an_elephant_with_many_workers(void **state)
+{
+	(void)state;
+	for (uint32_t workers = 2; workers <= 4; workers++)
+		meters_an_elephant(workers);
+}
+
 /* Without metering; the packets are held until after the stop. */
 static void keeps_what_is_held_as_it_was(void **state)
 {
@@ -158,6 +204,8 @@ int main(void)
 		cmocka_unit_test_setup(meters_and_lends_with_one_worker,
 				       net_setup),
 		cmocka_unit_test_setup(meters_and_lends_with_two_workers,
+				       net_setup),
+		cmocka_unit_test_setup(meters_an_elephant_with_many_workers,
 				       net_setup),
 		cmocka_unit_test_setup(keeps_what_is_held_as_it_was, net_setup),
 	};

@@ -1,0 +1,439 @@
+/* One batch of a lane, on its way to the tables.
+ *
+ * A file's frames are dealt by their addresses alone, whichever way round:
+ * both directions of a flow and all fragments of a datagram meet in one
+ * shard.  Of a plain frame these are read where they always are; the others
+ * are decoded to know them.  A shard's part lies in blocks that are taken as
+ * they are needed (any shard may get all) and is decoded by who meters it, a
+ * block at a time: so what goes from one core to another is where a frame is,
+ * and its first bytes.
+ *
+ * Every worker follows the packets' clock through all of them, so that a flow
+ * ends for the same reason whatever else its shard has seen.  Mostly a batch
+ * is in order, and then the clock is its last packet's.
+ *
+ * An interface's batch is one worker's from the start.
+ */
+#include <string.h>
+
+#include "engine/engine_private.h"
+
+/* One side's share: random, and never mind which bits are set. */
+static inline uint64_t address_mix(const uint8_t address[16],
+				   const struct shard_key *key)
+{
+	uint64_t words[2];
+
+	memcpy(words, address, sizeof words);
+	return (words[0] ^ key->words[0]) * (key->words[1] | 1) +
+	       (words[1] ^ key->words[2]) * (key->words[3] | 1);
+}
+
+/* A product is the same either way round, and both its factors are secret. */
+uint16_t address_shard(const uint8_t address[2][16],
+		       const struct shard_key *key, uint16_t count)
+{
+	__extension__ typedef unsigned __int128 product;
+	uint64_t a = address_mix(address[0], key);
+	uint64_t b = address_mix(address[1], key);
+	product ab = (product)(a ^ a >> 32) * (b ^ b >> 32);
+	uint64_t hash = (uint64_t)(ab >> 64) ^ (uint64_t)ab;
+
+	hash ^= hash >> 32;
+	return (uint16_t)(((hash & UINT32_MAX) * count) >> 32);
+}
+
+/* --- dealing ------------------------------------------------------------ */
+
+/* Begins a block.  Another core has read what was there: its lines are called
+ * back at once and not each when a store waits for it. */
+static void part_extend(struct batch *batch, struct part *part)
+{
+	uint16_t block = batch->block_count++;
+	struct packet_input *inputs = &batch->inputs[(size_t)block * BLOCK];
+
+	for (uint32_t i = 0; i < BLOCK; i += 2)
+		__builtin_prefetch(&inputs[i], 1);
+	if (part->count == 0)
+		part->first = block;
+	else
+		batch->block_next[part->last] = block;
+	part->last = block;
+}
+
+/* The next free place in the shard's blocks. */
+static inline size_t part_place(struct batch *batch, struct part *part)
+{
+	uint32_t at = part->count % BLOCK;
+
+	if (__builtin_expect(at == 0, 0))
+		part_extend(batch, part);
+	part->count++;
+	return (size_t)part->last * BLOCK + at;
+}
+
+/* What one loop over a batch's frames keeps in registers. */
+struct deal {
+	struct batch *batch;
+	struct shard_key key;
+	uint16_t shard_count;
+	uint32_t packet_count;
+	bool in_order;
+	struct wall oldest;
+	struct wall newest;
+};
+
+static inline __attribute__((always_inline)) size_t
+place_deal(struct deal *deal, const uint8_t address[2][16], struct wall at)
+{
+	struct batch *batch = deal->batch;
+	uint16_t shard = address_shard(address, &deal->key, deal->shard_count);
+
+	if (deal->packet_count == 0)
+		deal->oldest = deal->newest = at;
+	deal->in_order &= !wall_before(at, deal->newest);
+	if (wall_before(deal->newest, at))
+		deal->newest = at;
+	batch->shard_of[deal->packet_count++] = (uint8_t)shard;
+	return part_place(batch, &batch->parts[shard]);
+}
+
+/* One that has to be decoded to know where it belongs. */
+static __attribute__((noinline)) enum verdict
+odd_decode(const struct frame *frame, uint16_t interface,
+	   struct packet *ret_packet)
+{
+	struct packet_input input;
+
+	frame_input(frame, interface, &input);
+	return packet_decode(&input, ret_packet);
+}
+
+static inline __attribute__((always_inline)) enum verdict
+frame_deal(struct deal *deal, const struct frame *frame, uint16_t interface)
+{
+	struct packet_input input;
+	struct packet packet;
+	uint8_t address[2][16];
+	enum verdict verdict;
+	size_t place;
+
+	frame_input(frame, interface, &input);
+	if (__builtin_expect(packet_addresses(&input, address), 1)) {
+		place = place_deal(deal, address, input.at);
+		frame_input(frame, interface, &deal->batch->inputs[place]);
+		return VERDICT_OK;
+	}
+	verdict = odd_decode(frame, interface, &packet);
+	if (verdict != VERDICT_OK)
+		return verdict;
+	place = place_deal(deal, packet.tuple.address, input.at);
+	deal->batch->inputs[place] = input;
+	deal->batch->inputs[place].bytes = NULL;
+	deal->batch->packets[place] = packet;
+	return VERDICT_OK;
+}
+
+static void frames_deal(struct deal *deal)
+{
+	struct batch *batch = deal->batch;
+	struct decode_counts *counts = &batch->counts;
+	struct sampler sampler = batch->source->sampler;
+
+	for (uint32_t i = 0; i < batch->frame_count; i++) {
+		enum verdict verdict;
+
+		if (i + DECODE_AHEAD < batch->frame_count)
+			frame_prefetch(batch->frames[i + DECODE_AHEAD].bytes);
+		if (!sampler_takes(&sampler, batch->ordinal + i)) {
+			counts->not_selected++;
+			continue;
+		}
+		verdict = frame_deal(deal, &batch->frames[i],
+				     batch->interfaces[i]);
+		if (verdict != VERDICT_OK)
+			counts->verdicts[verdict]++;
+	}
+}
+
+static void batch_reset(struct batch *batch)
+{
+	batch->packet_count = 0;
+	batch->block_count = 0;
+	batch->counts = (struct decode_counts){0};
+}
+
+void batch_deal(struct batch *batch, const struct lane *lane)
+{
+	struct decode_counts *counts = &batch->counts;
+	struct deal deal = {.batch = batch,
+			    .key = lane->engine->shard_key,
+			    .shard_count = lane->shard_count,
+			    .in_order = true};
+
+	batch_reset(batch);
+	for (uint16_t i = 0; i < lane->shard_count; i++)
+		batch->parts[i].count = 0;
+	if (!lane->engine->options.meter)
+		return;
+	frames_deal(&deal);
+	batch->packet_count = deal.packet_count;
+	batch->in_order = deal.in_order;
+	batch->oldest = deal.oldest;
+	batch->newest = deal.newest;
+	counts->verdicts[VERDICT_OK] = deal.packet_count;
+	counts->decoded = deal.packet_count;
+	counts->selected = batch->frame_count - counts->not_selected;
+}
+
+/* --- decoding ----------------------------------------------------------- */
+
+/* As many as are left of the part, up to a block. */
+static uint32_t block_fill(uint32_t count)
+{
+	return count < BLOCK ? count : BLOCK;
+}
+
+static void input_decode(const struct batch *batch, size_t place,
+			 struct packet *ret_packet)
+{
+	const struct packet_input *input = &batch->inputs[place];
+
+	if (input->bytes)
+		(void)packet_decode(input, ret_packet);
+	else if (ret_packet != &batch->packets[place])
+		*ret_packet = batch->packets[place];
+}
+
+/* The inputs of a block, which another core may have written. */
+static void inputs_expect(const struct batch *batch, uint16_t block,
+			  uint32_t left)
+{
+	const struct packet_input *inputs =
+		&batch->inputs[(size_t)block * BLOCK];
+	uint32_t count = block_fill(left);
+
+	for (uint32_t i = 0; i < count; i += 2)
+		__builtin_prefetch(&inputs[i]);
+}
+
+/* Goes through the blocks of a part: inputs are called two blocks before
+ * their turn, frames one. */
+struct block_walk {
+	const struct batch *batch;
+	uint32_t left; /* packets from this block on */
+	uint16_t block;
+};
+
+static uint16_t block_after(const struct batch *batch, uint16_t block,
+			    uint32_t left)
+{
+	return left > BLOCK ? batch->block_next[block] : block;
+}
+
+static struct block_walk walk_begin(const struct batch *batch, uint16_t shard)
+{
+	const struct part *part = &batch->parts[shard];
+	struct block_walk walk = {batch, part->count, part->first};
+	const struct packet_input *inputs =
+		&batch->inputs[(size_t)walk.block * BLOCK];
+
+	if (walk.left == 0)
+		return walk;
+	inputs_expect(batch, walk.block, walk.left);
+	if (walk.left > BLOCK)
+		inputs_expect(batch, batch->block_next[walk.block],
+			      walk.left - BLOCK);
+	for (uint32_t i = 0; i < block_fill(walk.left); i++)
+		frame_prefetch(inputs[i].bytes);
+	return walk;
+}
+
+/* Decodes the block into 'own', which may be its place, and goes on. */
+static uint32_t walk_decode(struct block_walk *walk, struct packet *own)
+{
+	const struct batch *batch = walk->batch;
+	uint32_t count = block_fill(walk->left);
+	uint32_t left = walk->left - count, expected = block_fill(left);
+	uint16_t next = block_after(batch, walk->block, walk->left);
+	size_t begin = (size_t)walk->block * BLOCK;
+	size_t ahead = (size_t)next * BLOCK;
+
+	if (left > BLOCK)
+		inputs_expect(batch, batch->block_next[next], left - BLOCK);
+	for (uint32_t i = 0; i < count; i++) {
+		if (i < expected)
+			frame_prefetch(batch->inputs[ahead + i].bytes);
+		input_decode(batch, begin + i, &own[i]);
+	}
+	walk->left = left;
+	walk->block = next;
+	return count;
+}
+
+void part_decode(struct batch *batch, uint16_t shard)
+{
+	struct block_walk walk = walk_begin(batch, shard);
+
+	while (walk.left > 0)
+		(void)walk_decode(&walk,
+				  &batch->packets[(size_t)walk.block * BLOCK]);
+}
+
+static struct frame_part frames_part(const struct batch *batch, uint32_t begin,
+				     uint32_t count)
+{
+	return (struct frame_part){
+		.source = batch->source,
+		.frames = &batch->frames[begin],
+		.interfaces = &batch->interfaces[begin],
+		.count = count,
+		.ordinal = batch->ordinal + begin,
+	};
+}
+
+void batch_decode(struct batch *batch, const struct engine *engine)
+{
+	struct frame_part all = frames_part(batch, 0, batch->frame_count);
+
+	batch_reset(batch);
+	if (engine->options.meter)
+		batch->packet_count = (uint32_t)frames_decode(
+			&all, &batch->counts, batch->packets);
+	batch->raw = false;
+}
+
+/* --- metering ----------------------------------------------------------- */
+
+/* Another core may have written them: they are called in time. */
+static void block_prefetch(const struct packet *packets, uint32_t count)
+{
+	for (uint32_t i = 0; i < count; i++) {
+		const char *bytes = (const char *)&packets[i];
+
+		__builtin_prefetch(bytes);
+		__builtin_prefetch(bytes + 64);
+	}
+}
+
+static void decoded_meter(struct worker *worker, const struct batch *batch)
+{
+	const struct part *part = &batch->parts[worker->shard];
+	uint32_t left = part->count;
+	uint16_t block = part->first;
+
+	while (left > 0) {
+		const struct packet *packets =
+			&batch->packets[(size_t)block * BLOCK];
+		uint32_t count = block_fill(left);
+
+		block = block_after(batch, block, left);
+		left -= count;
+		block_prefetch(&batch->packets[(size_t)block * BLOCK],
+			       block_fill(left));
+		flow_table_meter(worker->table, packets, count);
+	}
+}
+
+static void raw_meter(struct worker *worker, const struct batch *batch)
+{
+	struct block_walk walk = walk_begin(batch, worker->shard);
+	struct packet packets[BLOCK];
+
+	while (walk.left > 0)
+		flow_table_meter(worker->table, packets,
+				 walk_decode(&walk, packets));
+}
+
+/* Goes through the packets of one shard. */
+struct part_cursor {
+	uint32_t at; /* packets passed */
+	uint16_t block;
+};
+
+static size_t part_next(const struct batch *batch, struct part_cursor *cursor)
+{
+	if (cursor->at > 0 && cursor->at % BLOCK == 0)
+		cursor->block = batch->block_next[cursor->block];
+	return (size_t)cursor->block * BLOCK + cursor->at++ % BLOCK;
+}
+
+static void one_meter(struct worker *worker, const struct batch *batch,
+		      size_t place, bool decoded)
+{
+	struct packet own;
+
+	if (decoded) {
+		flow_table_meter(worker->table, &batch->packets[place], 1);
+		return;
+	}
+	input_decode(batch, place, &own);
+	flow_table_meter(worker->table, &own, 1);
+}
+
+/* Packet by packet, as one worker alone would see them: what other shards
+ * know of the time is news to this one. */
+static void disorder_meter(struct worker *worker, const struct batch *batch,
+			   bool decoded)
+{
+	struct part_cursor cursors[ENGINE_WORKERS_MAX];
+	struct timeline *timeline = &worker->timeline;
+
+	for (uint16_t i = 0; i < worker->lane->shard_count; i++)
+		cursors[i] = (struct part_cursor){0, batch->parts[i].first};
+	for (uint32_t i = 0; i < batch->packet_count; i++) {
+		uint8_t shard = batch->shard_of[i];
+		size_t place = part_next(batch, &cursors[shard]);
+		struct wall at = batch->inputs[place].at;
+		struct wall before = timeline->newest;
+
+		if (timeline_take(timeline, at)) {
+			flow_table_advance(worker->table, before);
+			flow_table_rewind(worker->table);
+		} else if (shard == worker->shard && wall_before(at, before)) {
+			flow_table_advance(worker->table, before);
+		}
+		if (shard == worker->shard)
+			one_meter(worker, batch, place, decoded);
+	}
+}
+
+void part_meter(struct worker *worker, const struct batch *batch, bool decoded)
+{
+	struct timeline *timeline = &worker->timeline;
+
+	if (batch->packet_count == 0)
+		return;
+	timeline_source(timeline, batch->source);
+	if (batch->in_order && !wall_before(batch->oldest, timeline->newest)) {
+		timeline_take(timeline, batch->oldest);
+		timeline_take(timeline, batch->newest);
+		if (decoded)
+			decoded_meter(worker, batch);
+		else
+			raw_meter(worker, batch);
+	} else {
+		disorder_meter(worker, batch, decoded);
+	}
+	flow_table_advance(worker->table, timeline->newest);
+}
+
+void batch_meter(struct worker *worker, struct batch *batch)
+{
+	struct packet packets[BATCH];
+
+	timeline_source(&worker->timeline, batch->source);
+	if (!batch->raw) {
+		worker_meter(worker, batch->packets, batch->packet_count);
+		return;
+	}
+	batch_reset(batch);
+	for (uint32_t i = 0; i < batch->frame_count; i += BATCH) {
+		uint32_t left = batch->frame_count - i;
+		struct frame_part part =
+			frames_part(batch, i, left < BATCH ? left : BATCH);
+
+		worker_meter(worker, packets,
+			     frames_decode(&part, &batch->counts, packets));
+	}
+}

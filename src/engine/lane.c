@@ -1,0 +1,477 @@
+/* Several workers: batches of a feed on their way to the tables.
+ *
+ * Whoever has time takes the next batch: under the lane's lock it walks over
+ * the frames, outside of it a file's are dealt to shards.  Batches are
+ * numbered as they are taken, and every worker whose table they are for
+ * decodes and meters its part in that order; it does so first, and takes
+ * batches with the time that is left.  So the order within each flow is kept.
+ * Whoever falls behind, busy with the packets of an elephant, has its parts
+ * decoded by the others before they take more.
+ *
+ *     files        one lane; every worker meters its part of each batch
+ *     interfaces   a lane a worker; its owner meters all of it, others take
+ *                  batches of it and decode them while they have nothing of
+ *                  their own
+ *
+ * A batch's frames go back when all have metered it, in order as well.  Its
+ * memory is its worker's, and half of a worker's batches are kept for its
+ * own lane.  So there is always one worker that can go on: who deals or
+ * decodes the oldest batch, or has to meter it.
+ */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "engine/engine_private.h"
+
+#define HELP_BEHIND 12   /* batches that a worker is behind to get help */
+#define HELP_AHEAD  2    /* how far from where it is, not to meet it */
+#define SPINS       5000 /* looks before a worker sleeps: some 20 us */
+
+/* What became of an attempt: the feed had no frames; or it is another's at
+ * this moment, has ended, or all batches are on their way. */
+enum taking { TAKING_DONE, TAKING_EMPTY, TAKING_BUSY };
+
+static inline void spin(void)
+{
+#if defined(__x86_64__)
+	__builtin_ia32_pause();
+#elif defined(__aarch64__)
+	__asm__ volatile("yield");
+#endif
+}
+
+static bool lane_live(const struct lane *lane)
+{
+	return lane->feed->live;
+}
+
+/* --- waking ------------------------------------------------------------- */
+
+static bool worker_rouse(struct worker *worker)
+{
+	if (!atomic_load(&worker->waits) ||
+	    !atomic_exchange(&worker->waits, false))
+		return false;
+	engine_wake(worker->wake_fd);
+	return true;
+}
+
+/* A batch is ready, free again or the last one: who waits for it? */
+static void lane_rouse(const struct lane *lane)
+{
+	struct engine *engine = lane->engine;
+
+	if (lane_live(lane)) {
+		worker_rouse(&engine->workers[lane->owner]);
+		return;
+	}
+	for (size_t i = 0; i < engine->worker_count; i++)
+		worker_rouse(&engine->workers[i]);
+}
+
+/* There is more than its owner can do at once. */
+static void lane_call_help(const struct lane *lane)
+{
+	struct engine *engine = lane->engine;
+
+	for (size_t i = 0; i < engine->worker_count; i++) {
+		if (i != lane->owner && worker_rouse(&engine->workers[i]))
+			return;
+	}
+}
+
+/* --- under the lane's lock ---------------------------------------------- */
+
+static void batch_give_back(struct lane *lane, struct batch *batch)
+{
+	struct feed *feed = lane->feed;
+
+	feed_count(feed, &batch->counts);
+	feed_deliver(feed, batch->source, batch->frames,
+		     (int)batch->frame_count);
+	feed_source_return(feed, batch->source, batch->frame_count);
+	atomic_store(&batch->left, 0);
+}
+
+/* Every batch that all have metered, in order: engine_poll() wants that. */
+static void lane_deliver(struct lane *lane)
+{
+	uint64_t taken = atomic_load(&lane->taken);
+
+	for (; lane->given < taken; lane->given++) {
+		struct lane_slot *slot =
+			&lane->slots[lane->given & lane->slot_mask];
+
+		if (atomic_load(&slot->ready) != lane->given + 1 ||
+		    atomic_load(&slot->batch->left) != 1)
+			return;
+		batch_give_back(lane, slot->batch);
+	}
+}
+
+/* Gives back the frames of batches that all have metered.  Of a file those of
+ * the worker's own, which are near to its core; whose memory is taken again
+ * next. */
+static void lane_settle(struct lane *lane, struct worker *worker)
+{
+	if (lane->engine->options.deliver || lane_live(lane)) {
+		lane_deliver(lane);
+		return;
+	}
+	for (size_t i = BATCHES; i-- > 0;) {
+		struct batch *batch = worker->batches[i];
+
+		if (atomic_load(&batch->lane) == lane &&
+		    atomic_load(&batch->left) == 1)
+			batch_give_back(lane, batch);
+	}
+}
+
+static struct batch *batch_free(struct worker *worker, const struct lane *lane)
+{
+	size_t count = lane == worker->lane ? BATCHES : BATCHES / 2;
+
+	for (size_t i = 0; i < count; i++) {
+		if (atomic_load(&worker->batches[i]->left) == 0)
+			return worker->batches[i];
+	}
+	return NULL;
+}
+
+/* Takes frames into the batch, which is the next then. */
+static enum taking batch_fill(struct lane *lane, struct batch *batch,
+			      uint64_t *ret_number)
+{
+	struct feed *feed = lane->feed;
+	int count;
+
+	if (atomic_load(&lane->ended))
+		return TAKING_BUSY;
+	count = feed_next(feed, 0, BATCH_MAX, batch->frames, &batch->source);
+	feed_publish(feed, false);
+	atomic_store_explicit(&lane->busy, count == BATCH_MAX,
+			      memory_order_relaxed);
+	if (count == ERR_END)
+		atomic_store(&lane->ended, true);
+	if (count <= 0)
+		return TAKING_EMPTY;
+	atomic_store(&batch->lane, lane);
+	batch->frame_count = (uint32_t)count;
+	batch->raw = true;
+	batch->counts = (struct decode_counts){0};
+	batch->source->lent += (uint32_t)count;
+	batch->ordinal = batch->source->taken;
+	batch->source->taken += (uint64_t)count;
+	feed_interfaces(feed, batch->source, batch->frames, count,
+			batch->interfaces);
+	atomic_store(&batch->left, lane->shard_count + 1U);
+	*ret_number = atomic_load(&lane->taken);
+	lane->slots[*ret_number & lane->slot_mask].batch = batch;
+	atomic_store(&lane->taken, *ret_number + 1);
+	return TAKING_DONE;
+}
+
+/* --- a worker's turn ---------------------------------------------------- */
+
+/* Those that look whether it can be had leave its cache line alone. */
+static bool lane_hold(struct lane *lane)
+{
+	if (atomic_load_explicit(&lane->held, memory_order_relaxed) ||
+	    pthread_mutex_trylock(&lane->lock) != 0)
+		return false;
+	atomic_store_explicit(&lane->held, true, memory_order_relaxed);
+	return true;
+}
+
+static void lane_release(struct lane *lane)
+{
+	atomic_store_explicit(&lane->held, false, memory_order_relaxed);
+	pthread_mutex_unlock(&lane->lock);
+}
+
+/* Takes a batch: deals a file's, decodes another's. */
+static enum taking lane_take(struct lane *lane, struct worker *worker)
+{
+	enum taking taking = TAKING_BUSY;
+	struct batch *batch;
+	uint64_t number;
+
+	if (atomic_load(&lane->ended) || !lane_hold(lane))
+		return TAKING_BUSY;
+	lane_settle(lane, worker);
+	batch = batch_free(worker, lane);
+	if (batch)
+		taking = batch_fill(lane, batch, &number);
+	lane_release(lane);
+	if (atomic_load(&lane->ended))
+		lane_rouse(lane);
+	if (taking != TAKING_DONE)
+		return taking;
+	if (!lane_live(lane))
+		lane_rouse(lane);
+	else if (atomic_load_explicit(&lane->busy, memory_order_relaxed))
+		lane_call_help(lane);
+	if (!lane_live(lane))
+		batch_deal(batch, lane);
+	else if (worker->lane != lane)
+		batch_decode(batch, lane->engine);
+	for (uint16_t i = 0; i < lane->shard_count; i++)
+		atomic_store_explicit(&batch->parts[i].state,
+				      part_of(number, PART_RAW),
+				      memory_order_relaxed);
+	atomic_store(&lane->slots[number & lane->slot_mask].ready, number + 1);
+	lane_rouse(lane);
+	return TAKING_DONE;
+}
+
+/* False: another one is just decoding it. */
+static bool lane_part_meter(struct worker *worker, struct batch *batch,
+			    uint64_t number)
+{
+	_Atomic uint64_t *state = &batch->parts[worker->shard].state;
+	uint64_t raw = part_of(number, PART_RAW);
+	bool own = atomic_compare_exchange_strong(state, &raw,
+						  part_of(number, PART_TAKEN));
+
+	if (!own && raw != part_of(number, PART_DECODED))
+		return false;
+	if (worker->table)
+		part_meter(worker, batch, !own);
+	return true;
+}
+
+/* Meters the next batch, if it is there. */
+static bool lane_meter(struct worker *worker)
+{
+	struct lane *lane = worker->lane;
+	uint64_t next =
+		atomic_load_explicit(&worker->next, memory_order_relaxed);
+	struct lane_slot *slot = &lane->slots[next & lane->slot_mask];
+	struct batch *batch;
+
+	if (atomic_load(&slot->ready) != next + 1)
+		return false;
+	batch = slot->batch;
+	if (lane_live(lane)) {
+		if (worker->table)
+			batch_meter(worker, batch);
+	} else if (!lane_part_meter(worker, batch, next)) {
+		return false;
+	}
+	atomic_store(&worker->next, next + 1);
+	if (atomic_fetch_sub(&batch->left, 1) == 2)
+		lane_rouse(lane);
+	return true;
+}
+
+/* Decodes the first part of the other's that it will not come to just now. */
+static bool part_help(struct lane *lane, struct worker *other)
+{
+	uint64_t taken = atomic_load(&lane->taken);
+	uint64_t number = atomic_load(&other->next);
+
+	if (taken - number < HELP_BEHIND)
+		return false;
+	for (number += HELP_AHEAD; number < taken; number++) {
+		struct lane_slot *slot = &lane->slots[number & lane->slot_mask];
+		uint64_t raw = part_of(number, PART_RAW);
+		struct part *part;
+
+		if (atomic_load(&slot->ready) != number + 1)
+			return false;
+		part = &slot->batch->parts[other->shard];
+		if (atomic_load(&part->state) != raw ||
+		    !atomic_compare_exchange_strong(
+			    &part->state, &raw, part_of(number, PART_TAKEN)))
+			continue;
+		part_decode(slot->batch, other->shard);
+		atomic_store(&part->state, part_of(number, PART_DECODED));
+		worker_rouse(other);
+		return true;
+	}
+	return false;
+}
+
+/* Of a file: decodes for whoever is behind. */
+static bool parts_help(struct worker *worker)
+{
+	struct engine *engine = worker->engine;
+
+	if (lane_live(worker->lane))
+		return false;
+	for (size_t i = 1; i < engine->worker_count; i++) {
+		size_t other = (worker->index + i) % engine->worker_count;
+
+		if (part_help(worker->lane, &engine->workers[other]))
+			return true;
+	}
+	return false;
+}
+
+/* Of interfaces: decodes for a worker that has more than it can do. */
+static bool lanes_help(struct worker *worker)
+{
+	struct engine *engine = worker->engine;
+
+	for (size_t i = 1; i < engine->feed_count; i++) {
+		size_t other = (worker->index + i) % engine->feed_count;
+		struct lane *lane = &engine->lanes[other];
+
+		if (atomic_load_explicit(&lane->busy, memory_order_relaxed) &&
+		    lane_take(lane, worker) == TAKING_DONE)
+			return true;
+	}
+	return false;
+}
+
+static bool worker_turn(struct worker *worker, bool *ret_empty)
+{
+	enum taking taking;
+
+	*ret_empty = false;
+	if (lane_meter(worker) || parts_help(worker))
+		return true;
+	taking = lane_take(worker->lane, worker);
+	*ret_empty = taking == TAKING_EMPTY;
+	return taking == TAKING_DONE || lanes_help(worker);
+}
+
+/* --- a worker's run ----------------------------------------------------- */
+
+static bool lane_done(const struct worker *worker)
+{
+	const struct lane *lane = worker->lane;
+
+	return atomic_load(&lane->ended) &&
+	       atomic_load(&lane->taken) == worker->next;
+}
+
+/* A stopped file ends where it was read to.  What is in an interface's ring
+ * is metered still; nothing new gets in, so that ends. */
+static void lane_stop(struct worker *worker)
+{
+	struct lane *lane = worker->lane;
+
+	if (atomic_load(&lane->ended))
+		return;
+	worker->lossless = true;
+	pthread_mutex_lock(&lane->lock);
+	if (lane_live(lane) && !lane->quiesced) {
+		lane->quiesced = true;
+		lane->quiesced_at = mono_now();
+		feed_quiesce(lane->feed);
+	} else if (!lane_live(lane) ||
+		   mono_ns_between(lane->quiesced_at, mono_now()) > DRAIN_NS) {
+		atomic_store(&lane->ended, true);
+	}
+	pthread_mutex_unlock(&lane->lock);
+	lane_rouse(lane);
+}
+
+/* Sleeps until a lane moves on or, if the feed was found empty, until there
+ * are frames in it. */
+static void lane_wait(struct worker *worker, bool empty)
+{
+	struct pollfd fds[ENGINE_TARGETS_MAX + 1];
+	struct lane *lane = worker->lane;
+	nfds_t count = 0;
+
+	/* Who holds it may be waiting for engine_poll()'s caller. */
+	if (pthread_mutex_trylock(&lane->lock) == 0) {
+		lane_settle(lane, worker);
+		feed_take_back(lane->feed);
+		if (empty && !atomic_load(&lane->ended))
+			count = feed_fds(lane->feed, fds + 1);
+		feed_publish(lane->feed, false);
+		pthread_mutex_unlock(&lane->lock);
+	}
+	worker_wait(worker, fds, count + 1,
+		    atomic_load(&worker->engine->stop) ? RETIRE_MS : WAIT_MS);
+}
+
+static void lane_rest(struct worker *worker)
+{
+	bool empty;
+
+	worker_publish(worker, false);
+	if (worker->next == atomic_load(&worker->lane->taken))
+		worker_time_pass(worker);
+	if (worker->updating) /* the next slice is waiting */
+		return;
+	atomic_store(&worker->waits, true);
+	if (!worker_turn(worker, &empty) && !lane_done(worker))
+		lane_wait(worker, empty);
+	atomic_store(&worker->waits, false);
+}
+
+/* The last worker of a lane gives back what is left, and closes it. */
+static void lane_end(struct lane *lane)
+{
+	struct engine *engine = lane->engine;
+
+	if (atomic_fetch_sub(&lane->metering, 1) != 1)
+		return;
+	pthread_mutex_lock(&lane->lock);
+	for (size_t i = 0; i < engine->worker_count; i++)
+		lane_settle(lane, &engine->workers[i]);
+	atomic_store(&lane->feed->ended, true);
+	feed_publish(lane->feed, true);
+	pthread_mutex_unlock(&lane->lock);
+	engine_wake(engine->poll_fd);
+}
+
+void lane_run(struct worker *worker)
+{
+	uint32_t idle = 0;
+	bool empty;
+
+	while (!lane_done(worker)) {
+		if (atomic_load(&worker->engine->stop))
+			lane_stop(worker);
+		idle = worker_turn(worker, &empty) ? 0 : idle + 1;
+		worker_answer(worker);
+		if (idle == 0)
+			worker_publish(worker, false);
+		else if (idle < SPINS && !empty)
+			spin();
+		else
+			lane_rest(worker);
+	}
+	worker->lossless = true;
+	if (worker->table && worker->lane->shard_count > 1)
+		flow_table_advance(worker->table, worker->timeline.newest);
+	lane_end(worker->lane);
+}
+
+/* --- making ------------------------------------------------------------- */
+
+int lane_init(struct engine *engine, struct lane *lane, uint16_t index)
+{
+	uint32_t count = 1;
+
+	while (count < engine->worker_count * BATCHES)
+		count *= 2;
+	lane->engine = engine;
+	lane->feed = &engine->feeds[index];
+	lane->owner = index;
+	lane->shard_count =
+		lane_live(lane) ? 1 : (uint16_t)engine->worker_count;
+	atomic_init(&lane->metering, lane->shard_count);
+	lane->slot_mask = count - 1;
+	pthread_mutex_init(&lane->lock, NULL);
+	lane->slots = aligned_alloc(64, count * sizeof *lane->slots);
+	if (!lane->slots)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < count; i++)
+		atomic_init(&lane->slots[i].ready, 0);
+	return 0;
+}
+
+void lane_fini(struct lane *lane)
+{
+	if (!lane->engine)
+		return;
+	free(lane->slots);
+	pthread_mutex_destroy(&lane->lock);
+}
