@@ -403,6 +403,7 @@ static void slot_send(struct sender *sender, int64_t now_ns)
 	struct wall at;
 
 	passage->sent_mono_ns = now_ns;
+	trip->late_ns = now_ns - sender->slot_ns;
 	if (now_ns - sender->slot_ns > sender->options.late_ns) {
 		trip->flags |= TRIP_LATE;
 		sender->counters.late++;
