@@ -131,7 +131,8 @@ static struct store *store_allocate(const struct store_options *options)
 	store->order = calloc(count, sizeof *store->order);
 	if (store->path && store->lock_path && store->probe && store->version &&
 	    store->samples && store->order &&
-	    pending_init(&store->pending, count) == 0)
+	    pending_init(&store->pending, count) == 0 &&
+	    rtt_init(&store->rtt, options->trip_count) == 0)
 		return store;
 	store_close(store);
 	return NULL;
@@ -225,6 +226,7 @@ int store_follow(struct store *store, struct fault *ret_fault)
 	database_close(store);
 	store->run_written = false;
 	store->epoch_count = 0;
+	rtt_anew(&store->rtt);
 	rc = path_file_check(store->path, ret_fault);
 	if (rc == 0)
 		rc = path_folder_make(store->path, ret_fault);
@@ -286,6 +288,7 @@ void store_close(struct store *store)
 	database_close(store);
 	path_unlock(store->lock_path, store->lock_fd);
 	pending_fini(&store->pending);
+	rtt_fini(&store->rtt);
 	free(store->order);
 	free(store->samples);
 	free((void *)store->columns);
