@@ -34,16 +34,17 @@ const char *address_show(const struct sockaddr_storage *address);
 struct rtt_options {
 	int64_t port, rate, interval_ns, count, duration_ns, size, dscp,
 		reply_dscp, ttl, timeout_ns, seed, cpu;
-	char *local, *interface;
+	char *local, *interface, *against, *store, *plot;
 	bool ip4, ip6, echo, poisson, sleep, realtime, hardware, unstamped,
-		interleave, json;
+		interleave, json, explain;
 	struct key_options key;
 	struct common_options common;
 };
 
 /* rtt_json.c: one object a line. */
 void rtt_trip_json(const struct trip *trip, point_set points, FILE *to);
-void rtt_summary_json(const struct sender_counters *counters,
-		      uint64_t trips_lost, FILE *to);
+struct rtt_result;
+/* The summary's object without its closing brace. */
+void rtt_summary_json(const struct rtt_result *result, FILE *to);
 
 #endif
