@@ -1,0 +1,364 @@
+/* From parts that moved to what moved them. */
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "probe/explain_private.h"
+
+#define Z_MIN      4.0  /* one in 16,000 by chance, and 24 parts are tried */
+#define CHANCE_MAX 1e-3 /* of a stretch within a run */
+#define SCORE_MIN  200  /* ns: clocks and caches move that much */
+
+#define PATH_SHARE 0.3 /* of what the path moved: less is the clocks' */
+
+#define CLOCK_ANEW (UINT32_C(1) << 31) /* in a sample's regime */
+
+#define BIT(kind) CULPRIT_BIT(CULPRIT_##kind)
+
+#define CULPRIT_ROW(name, word, line) {word, "", line},
+
+const struct counter_row culprit_rows[CULPRIT_COUNT] = {
+	CULPRIT_TABLE(CULPRIT_ROW)};
+
+struct work {
+	const struct samples *samples;
+	struct moved moved[PARTS];
+	struct moved wire;
+	struct explanation *to;
+};
+
+static struct moved *at(struct work *work, enum host host, enum part part)
+{
+	return &work->moved[(int)host * PART_COUNT + (int)part];
+}
+
+static bool is_moved(const struct moved *moved)
+{
+	return moved->known && moved->z >= Z_MIN &&
+	       fabs(moved->score) >= SCORE_MIN;
+}
+
+static bool has_moved(struct work *work, enum host host, enum part part)
+{
+	return is_moved(at(work, host, part));
+}
+
+static double score_of(struct work *work, enum host host, enum part part)
+{
+	return has_moved(work, host, part) ? at(work, host, part)->score : 0;
+}
+
+/* Of several tries one may succeed by chance. */
+static double confidence_of(double z)
+{
+	return fmax(0, 1 - PARTS * erfc(z / sqrt(2)));
+}
+
+static void evidence(struct work *work, int which, struct culprit *culprit)
+{
+	const struct moved *moved = &work->moved[which];
+
+	part_name(which, culprit->segment);
+	culprit->confidence = confidence_of(moved->z);
+	culprit->before_p50_ns = moved->before[1];
+	culprit->before_p90_ns = moved->before[2];
+	culprit->before_p99_ns = moved->before[3];
+	culprit->after_p50_ns = moved->after[1];
+	culprit->after_p90_ns = moved->after[2];
+	culprit->after_p99_ns = moved->after[3];
+	culprit->packets = moved->packets;
+	culprit->beyond = moved->beyond;
+}
+
+/* A culprit for the parts of 'set' (bits of enum part) that moved; they are
+ * accounted for then. */
+static void accuse(struct work *work, enum host host, uint32_t kinds,
+		   uint32_t set)
+{
+	struct explanation *to = work->to;
+	struct culprit *culprit = &to->culprits[to->count];
+	double sum = 0, most = 0;
+	int which = -1;
+
+	for (int part = 0; part < PART_COUNT; part++) {
+		double score = score_of(work, host, (enum part)part);
+
+		if (!(set & (1u << part)) || score == 0)
+			continue;
+		sum += score;
+		if (fabs(score) > most) {
+			most = fabs(score);
+			which = (int)host * PART_COUNT + part;
+		}
+	}
+	if (which < 0 || to->count == CULPRITS_MAX)
+		return;
+	*culprit = (struct culprit){.kinds = kinds,
+				    .remote = host == HOST_REMOTE,
+				    .added_ns = llround(sum)};
+	evidence(work, which, culprit);
+	to->count++;
+	for (int part = 0; part < PART_COUNT; part++) {
+		if (set & (1u << part))
+			at(work, host, (enum part)part)->known = false;
+	}
+}
+
+#define SET(part) (1u << PART_##part)
+
+/* The thread that reads: it was woken late, lost the CPU, or had something
+ * else to do.  Who loses the CPU loses it anywhere. */
+static void reader_traced(struct work *work, enum host host)
+{
+	bool wake = has_moved(work, host, PART_WAKE);
+	bool elsewhere = has_moved(work, host, PART_APPLICATION) ||
+			 has_moved(work, host, PART_CALL) ||
+			 has_moved(work, host, PART_RETURN);
+	bool hog = has_moved(work, host, PART_PREEMPTED) ||
+		   (wake && (elsewhere || !at(work, host, PART_WAKE)->regular));
+
+	if (hog)
+		accuse(work, host, BIT(HOG),
+		       SET(WAKE) | SET(PREEMPTED) | SET(APPLICATION) |
+			       SET(CALL) | SET(RETURN));
+	else
+		accuse(work, host, BIT(WAKE_UP), SET(WAKE));
+	accuse(work, host, BIT(INTERRUPT), SET(SOFTIRQ));
+	accuse(work, host, BIT(PAUSE), SET(APPLICATION) | SET(BUSY));
+}
+
+/* Without tracepoints: delays of nearly all packets alike are the kernel's,
+ * those of some are the thread's. */
+static void reader_untraced(struct work *work, enum host host)
+{
+	bool in = has_moved(work, host, PART_IN);
+	bool application = has_moved(work, host, PART_APPLICATION);
+	bool call = has_moved(work, host, PART_CALL);
+	bool random = !at(work, host, PART_IN)->regular;
+	bool busier = in && fabs(score_of(work, host, PART_APPLICATION)) <
+				    fabs(score_of(work, host, PART_IN));
+
+	if (in && (random || (application && host == HOST_LOCAL)))
+		accuse(work, host,
+		       host == HOST_REMOTE && application && busier
+			       ? BIT(HOG)
+			       : BIT(HOG) | BIT(PAUSE),
+		       SET(IN) | SET(APPLICATION) | (call ? SET(CALL) : 0));
+	else
+		accuse(work, host, BIT(INTERRUPT) | BIT(WAKE_UP), SET(IN));
+	accuse(work, host,
+	       host == HOST_LOCAL ? BIT(HOG) | BIT(PAUSE) : BIT(PAUSE),
+	       SET(APPLICATION));
+}
+
+/* Whether the path moved at all is told by both ways together, in which no
+ * clock counts; the clocks say which way, if they are the same throughout. */
+static void paths(struct work *work)
+{
+	double forward = score_of(work, HOST_LOCAL, PART_PATH);
+	double back = score_of(work, HOST_REMOTE, PART_PATH);
+	size_t last = work->samples->count - 1;
+	bool anew = work->samples->regimes[last] & CLOCK_ANEW;
+
+	if (!is_moved(&work->wire))
+		return;
+	if (anew) {
+		*at(work, HOST_LOCAL, PART_PATH) = work->wire;
+		accuse(work, HOST_LOCAL, BIT(PATH_FORWARD) | BIT(PATH_BACK),
+		       SET(PATH));
+		return;
+	}
+	if (fabs(forward) > PATH_SHARE * fabs(work->wire.score))
+		accuse(work, HOST_LOCAL, BIT(PATH_FORWARD), SET(PATH));
+	if (fabs(back) > PATH_SHARE * fabs(work->wire.score))
+		accuse(work, HOST_REMOTE, BIT(PATH_BACK), SET(PATH));
+}
+
+static int culprit_compare(const void *a, const void *b)
+{
+	const struct culprit *x = a, *y = b;
+	int64_t p = llabs(x->added_ns), q = llabs(y->added_ns);
+
+	return (p < q) - (p > q);
+}
+
+static void judge(struct work *work)
+{
+	struct explanation *to = work->to;
+	double sum = 0;
+
+	for (int host = 0; host < HOST_COUNT; host++) {
+		if (at(work, (enum host)host, PART_SOFTIRQ)->known)
+			reader_traced(work, (enum host)host);
+		else
+			reader_untraced(work, (enum host)host);
+		accuse(work, (enum host)host, BIT(QUEUE), SET(QUEUE));
+		accuse(work, (enum host)host, BIT(DRIVER), SET(DRIVER));
+		accuse(work, (enum host)host, BIT(QUEUE) | BIT(DRIVER),
+		       SET(OUT));
+		accuse(work, (enum host)host, BIT(STACK),
+		       SET(CALL) | SET(RETURN));
+	}
+	paths(work);
+	qsort(to->culprits, to->count, sizeof *to->culprits, culprit_compare);
+	for (size_t i = 0; i < to->count; i++)
+		sum += fabs((double)to->culprits[i].added_ns);
+	for (size_t i = 0; i < to->count; i++)
+		to->culprits[i].share =
+			fabs((double)to->culprits[i].added_ns) / fmax(sum, 1);
+}
+
+static void measure(struct work *work, size_t from, size_t to, int64_t *scratch)
+{
+	for (int part = 0; part < PARTS; part++)
+		moved_measure(work->samples->times[part], work->samples->count,
+			      from, to, scratch, &work->moved[part]);
+	moved_measure(work->samples->wire_ns, work->samples->count, from, to,
+		      scratch, &work->wire);
+}
+
+static void offset_feed(struct offset *offset, const struct run *run)
+{
+	struct offset_reading reading;
+
+	for (size_t i = 0; i < run->count; i++)
+		(void)offset_trip(offset, &run->trips[i], &reading);
+}
+
+/* Samples of 'count' runs with one estimate of the clock. */
+static int gather_together(const struct run *runs, size_t count,
+			   struct samples *samples, size_t *ret_first)
+{
+	struct offset *offset;
+	int rc = offset_create(NULL, &offset);
+
+	if (rc < 0)
+		return rc;
+	for (size_t i = 0; i < count; i++)
+		offset_feed(offset, &runs[i]);
+	offset_end(offset);
+	for (size_t i = 0; i < count; i++) {
+		size_t added = samples_add(samples, &runs[i], offset);
+
+		if (i == 0)
+			*ret_first = added;
+	}
+	offset_destroy(offset);
+	return 0;
+}
+
+/* Both runs are one line in time if the second is later by the sender's
+ * clock; after it was started anew they have a clock each. */
+static int gather(const struct run runs[2], struct samples *samples,
+		  size_t *ret_first)
+{
+	size_t none, first;
+	int rc;
+
+	if (runs[0].count == 0 || runs[1].count == 0 ||
+	    runs[0].trips[runs[0].count - 1].sent_ns < runs[1].trips[0].sent_ns)
+		return gather_together(runs, 2, samples, ret_first);
+	rc = gather_together(runs, 1, samples, ret_first);
+	first = samples->count;
+	if (rc == 0)
+		rc = gather_together(runs + 1, 1, samples, &none);
+	for (size_t i = first; i < samples->count; i++)
+		samples->regimes[i] |= CLOCK_ANEW;
+	return rc;
+}
+
+static void explain_samples(struct samples *samples, size_t from, size_t to,
+			    int64_t *scratch,
+			    struct explanation *ret_explanation)
+{
+	struct work work = {.samples = samples, .to = ret_explanation};
+
+	ret_explanation->packets_after = (uint32_t)(to - from);
+	ret_explanation->packets_before =
+		(uint32_t)(samples->count - (to - from));
+	ret_explanation->first_seq = samples->seqs[from];
+	ret_explanation->last_seq = samples->seqs[to - 1];
+	if (!(samples->regimes[samples->count - 1] & CLOCK_ANEW))
+		paths_straighten(samples, from, to);
+	measure(&work, from, to, scratch);
+	judge(&work);
+}
+
+int explain_runs(const struct trip *before, size_t before_count,
+		 const struct trip *after, size_t after_count,
+		 struct explanation *ret_explanation)
+{
+	const struct run runs[2] = {{before, before_count},
+				    {after, after_count}};
+	struct samples samples;
+	int64_t *scratch;
+	size_t first = 0;
+	int rc = samples_make(&samples, before_count + after_count + 1);
+
+	if (rc < 0)
+		return rc;
+	scratch = calloc(2 * samples.room, sizeof *scratch);
+	rc = scratch ? gather(runs, &samples, &first) : -ENOMEM;
+	if (rc == 0 && (first < EXPLAIN_PACKETS_MIN ||
+			samples.count - first < EXPLAIN_PACKETS_MIN))
+		rc = -EINVAL;
+	if (rc == 0) {
+		*ret_explanation = (struct explanation){0};
+		explain_samples(&samples, first, samples.count, scratch,
+				ret_explanation);
+	}
+	free(scratch);
+	samples_free(&samples);
+	return rc;
+}
+
+/* The part whose stretch stands out most says which packets differ. */
+static bool stretch_choose(const struct samples *samples, int64_t *scratch,
+			   size_t *ret_from, size_t *ret_to)
+{
+	double best = 0;
+
+	for (int part = 0; part < PARTS; part++) {
+		const int64_t *times = part % PART_COUNT == PART_PATH
+					       ? samples->wire_ns
+					       : samples->times[part];
+		size_t from, to;
+		double statistic = stretch_find(times, samples->count, scratch,
+						&from, &to);
+
+		if (statistic > best) {
+			best = statistic;
+			*ret_from = from;
+			*ret_to = to;
+		}
+	}
+	return best > 0 && PARTS * stretch_chance(best) < CHANCE_MAX;
+}
+
+int explain_run(const struct trip *trips, size_t count,
+		struct explanation *ret_explanation)
+{
+	const struct run runs[2] = {{trips, count}, {NULL, 0}};
+	struct samples samples;
+	size_t first = 0, from = 0, to = 0;
+	int64_t *scratch;
+	int rc = samples_make(&samples, count + 1);
+
+	if (rc < 0)
+		return rc;
+	scratch = calloc(2 * samples.room, sizeof *scratch);
+	rc = scratch ? gather(runs, &samples, &first) : -ENOMEM;
+	if (rc == 0 && samples.count < 2 * EXPLAIN_PACKETS_MIN)
+		rc = -EINVAL;
+	if (rc == 0) {
+		*ret_explanation = (struct explanation){
+			.packets_before = (uint32_t)samples.count};
+		if (stretch_choose(&samples, scratch, &from, &to))
+			explain_samples(&samples, from, to, scratch,
+					ret_explanation);
+	}
+	free(scratch);
+	samples_free(&samples);
+	return rc;
+}

@@ -1,0 +1,88 @@
+/* Delays of the path, apart from the drift between the clocks. */
+#include <math.h>
+#include <stdlib.h>
+
+#include "probe/explain_private.h"
+
+#define PAIRS 2000
+
+struct ways {
+	const int64_t *forward, *back;
+};
+
+static struct ways ways_of(const struct samples *samples)
+{
+	return (struct ways){
+		samples->times[HOST_LOCAL * PART_COUNT + PART_PATH],
+		samples->times[HOST_REMOTE * PART_COUNT + PART_PATH]};
+}
+
+static bool is_there(const struct ways *ways, size_t i)
+{
+	return ways->forward[i] != NO_TIME && ways->back[i] != NO_TIME;
+}
+
+/* Half of how much longer the way there is; a drift shows in it twice. */
+static double lopsided(const struct ways *ways, size_t i)
+{
+	return (double)(ways->forward[i] - ways->back[i]) / 2;
+}
+
+/* The slope between two samples of the same side, Theil and Sen's. */
+static bool slope(const struct samples *samples, size_t i, size_t k,
+		  double *ret_slope)
+{
+	struct ways ways = ways_of(samples);
+	double apart = (double)(samples->sent_ns[k] - samples->sent_ns[i]);
+
+	if (!is_there(&ways, i) || !is_there(&ways, k) || apart <= 0)
+		return false;
+	*ret_slope = (lopsided(&ways, k) - lopsided(&ways, i)) / apart;
+	return true;
+}
+
+/* The median of pairs that are a third of their side apart and more: nearer
+ * ones say nothing but noise. */
+static bool drift_within(const struct samples *samples, size_t from, size_t to,
+			 double *ret_drift)
+{
+	double *slopes = calloc(PAIRS, sizeof *slopes);
+	size_t count = 0, n = samples->count;
+	size_t pairs = n * n / 2;
+	size_t every = pairs / PAIRS + 1, turn = 0;
+
+	for (size_t i = 0; slopes && i < n; i++) {
+		bool after = i >= from && i < to;
+		size_t side = after ? to - from : n - (to - from);
+
+		for (size_t k = i + side / 3 + 1; k < n && count < PAIRS; k++) {
+			if ((k >= from && k < to) == after &&
+			    turn++ % every == 0)
+				count += slope(samples, i, k, &slopes[count]);
+		}
+	}
+	if (count > 0)
+		*ret_drift = values_median(slopes, count);
+	free(slopes);
+	return count > 0;
+}
+
+void paths_straighten(struct samples *samples, size_t from, size_t to)
+{
+	int64_t *forward = samples->times[HOST_LOCAL * PART_COUNT + PART_PATH];
+	int64_t *back = samples->times[HOST_REMOTE * PART_COUNT + PART_PATH];
+	double drift;
+
+	if (samples->steps > 0 || !drift_within(samples, from, to, &drift))
+		return;
+	for (size_t i = 0; i < samples->count; i++) {
+		double apart =
+			(double)(samples->sent_ns[i] - samples->sent_ns[0]);
+		int64_t by = llround(drift * apart);
+
+		if (forward[i] != NO_TIME)
+			forward[i] -= by;
+		if (back[i] != NO_TIME)
+			back[i] += by;
+	}
+}
