@@ -153,8 +153,7 @@ static void segments_summary_json(const struct rtt_result *result, FILE *to)
 		fprintf(to,
 			"{\"application\":%.4f,\"kernel\":%.4f,\"path\":%.4f}",
 			shares.owners[OWNER_APPLICATION],
-			shares.owners[OWNER_KERNEL],
-			shares.owners[OWNER_PATH]);
+			shares.owners[OWNER_KERNEL], shares.owners[OWNER_PATH]);
 	else
 		fputs("null", to);
 }
@@ -186,8 +185,8 @@ static void jitters_json(const struct tally *tally, FILE *to)
 
 	fputs(",\"jitter_ns\":{", to);
 	for (int i = 0; i < LEG_COUNT * LAYER_COUNT; i++) {
-		struct jitter jitter = tally_jitter(tally, i / LAYER_COUNT,
-						    i % LAYER_COUNT);
+		struct jitter jitter =
+			tally_jitter(tally, i / LAYER_COUNT, i % LAYER_COUNT);
 		char name[32];
 
 		(void)snprintf(name, sizeof name, "%s_%s",

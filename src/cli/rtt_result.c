@@ -102,8 +102,7 @@ void rtt_shares(const struct rtt_result *result, struct rtt_shares *ret_shares)
 	if (!result->tally)
 		return;
 	ret_shares->known = true;
-	ret_shares->count =
-		tally_segments(result->tally, ret_shares->segments);
+	ret_shares->count = tally_segments(result->tally, ret_shares->segments);
 	for (size_t i = 0; i < ret_shares->count; i++) {
 		const struct hist *hist = tally_segment(result->tally, i);
 
@@ -173,9 +172,9 @@ static char *scaled(int64_t ns, bool brief, char *ret_text)
 
 	for (size_t i = 0; i < 3; i++) {
 		double value = (double)ns / scales[i].ns;
-		int digits = size / scales[i].ns < 9.995    ? 2
+		int digits = size / scales[i].ns < 9.995   ? 2
 			     : size / scales[i].ns < 99.95 ? 1
-							    : 0;
+							   : 0;
 
 		if (size < scales[i].ns * 0.9995)
 			continue;

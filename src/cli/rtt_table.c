@@ -104,8 +104,7 @@ static void head_print(const struct sheet *sheet)
 		"%s (%s), %g packets/s%s of %zu bytes, tier %s: %d points\n\n",
 		result->host, result->address, result->rate_hz,
 		options->poisson ? " at random" : "", result->size,
-		tier_words[result->tier],
-		__builtin_popcountll(result->points));
+		tier_words[result->tier], __builtin_popcountll(result->points));
 }
 
 static void segments_print(const struct sheet *sheet)
@@ -169,8 +168,8 @@ static void counts_print(const struct sheet *sheet)
 		fprintf(sheet->to, ", %" PRIu64 " unknown",
 			counters.lost_unknown);
 	fprintf(sheet->to,
-		"\nduplicates  %" PRIu64 " there, %" PRIu64 " back; reordered %"
-		PRIu64 " there, %" PRIu64 " back\n",
+		"\nduplicates  %" PRIu64 " there, %" PRIu64
+		" back; reordered %" PRIu64 " there, %" PRIu64 " back\n",
 		counters.duplicates_forward, counters.duplicates_back,
 		counters.reordered_forward, counters.reordered_back);
 	if (counters.void_trips)
@@ -272,8 +271,8 @@ static void quality_print(const struct sheet *sheet)
 	uint64_t asked = counters.answered - counters.unstamped;
 	const char *comma = "; missing: ";
 
-	fprintf(sheet->to, "stamps      %" PRIu64 " of %" PRIu64
-			   " packets have all",
+	fprintf(sheet->to,
+		"stamps      %" PRIu64 " of %" PRIu64 " packets have all",
 		counters.complete,
 		counters.answered > counters.unstamped ? asked : 0);
 	for (int place = 0; place < LEG_COUNT * POINT_COUNT; place++) {
