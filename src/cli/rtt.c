@@ -6,7 +6,6 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-
 #include "base/clock.h"
 #include "cli/rtt_private.h"
 

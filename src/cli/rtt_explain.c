@@ -157,8 +157,8 @@ static void culprit_print(const struct culprit *culprit, size_t rank, FILE *to)
 	char kinds[160], text[5][TEXT_SIZE];
 
 	kinds_text(culprit->kinds, " or ", kinds, sizeof kinds);
-	fprintf(to, "%zu. %s%s: %s%s a packet, %.0f %% of all that moved\n",
-		rank, kinds,
+	fprintf(to, "%zu. %s%s: %s%s a packet, %.0f %% of the change\n", rank,
+		kinds,
 		is_path(culprit)  ? ""
 		: culprit->remote ? " at the reflector"
 				  : " here",

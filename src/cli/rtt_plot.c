@@ -130,9 +130,8 @@ static bool picture(const struct rtt_plot *plot,
 
 	(void)snprintf(path, sizeof path, "%s-%s.svg", plot->prefix,
 		       ends[which]);
-	(void)snprintf(title, sizeof title, "%.120s (%s), %g packets/s: %s",
-		       result->host, result->address, result->rate_hz,
-		       lines[which]);
+	(void)snprintf(title, sizeof title, "%.120s, %g packets/s: %s",
+		       result->host, result->rate_hz, lines[which]);
 	to = fopen(path, "we");
 	if (!to) {
 		fprintf(stderr, "sonde: rtt: %s: %s\n", path,

@@ -62,12 +62,17 @@ struct rtt_shares {
 	double share[SEGMENT_MAX];
 	double owners[OWNER_COUNT];
 	double remote[OWNER_COUNT]; /* of that, on the other host */
-	bool known;                 /* every segment had values */
+	double awake; /* of readers that need not be woken: in no segment */
+	bool known;   /* every segment had values */
 };
 
 void rtt_shares(const struct rtt_result *result, struct rtt_shares *ret_shares);
 
-/* "the path 71 %, ..." the largest first; returns ret_text. */
+/* Answered packets that should have a segment; NULL: a layer below sockets. */
+uint64_t rtt_expected(const struct rtt_result *result,
+		      const struct segment *segment);
+
+/* "path 71 %, ..." the largest first; returns ret_text. */
 char *rtt_owners_text(const struct rtt_result *result,
 		      const struct rtt_shares *shares, char ret_text[256]);
 

@@ -94,8 +94,41 @@ bool rtt_remote(const struct segment *segment)
 	return !point_is_local(segment->to_leg, segment->to);
 }
 
+static bool of_wake_up(const struct segment *segment)
+{
+	return segment->from == POINT_WAKING ||
+	       segment->from == POINT_RUNNING || segment->to == POINT_WAKING ||
+	       segment->to == POINT_RUNNING;
+}
+
+/* What no segment holds is the time of readers that were awake: from the
+ * packet's being ready to the return of their call. */
+static void shares_fill(struct rtt_shares *shares, double whole, double rtt)
+{
+	bool wake_ups = false;
+
+	for (size_t i = 0; i < shares->count; i++)
+		wake_ups |= of_wake_up(&shares->segments[i]);
+	if (wake_ups && rtt > whole) {
+		shares->awake = (rtt - whole) / rtt;
+		shares->owners[OWNER_APPLICATION] = shares->awake;
+		whole = rtt;
+	}
+	for (size_t i = 0; i < shares->count && whole > 0; i++) {
+		const struct segment *segment = &shares->segments[i];
+		double share = (double)shares->mean_ns[i] / whole;
+		enum rtt_owner owner = rtt_owner(segment);
+
+		shares->share[i] = share;
+		shares->owners[owner] += share;
+		if (rtt_remote(segment))
+			shares->remote[owner] += share;
+	}
+}
+
 void rtt_shares(const struct rtt_result *result, struct rtt_shares *ret_shares)
 {
+	const struct hist *all;
 	double whole = 0;
 
 	memset(ret_shares, 0, sizeof *ret_shares);
@@ -103,39 +136,43 @@ void rtt_shares(const struct rtt_result *result, struct rtt_shares *ret_shares)
 		return;
 	ret_shares->known = true;
 	ret_shares->count = tally_segments(result->tally, ret_shares->segments);
+	all = tally_hist(result->tally, TALLY_RTT);
 	for (size_t i = 0; i < ret_shares->count; i++) {
 		const struct hist *hist = tally_segment(result->tally, i);
-
-		/* A reader that was awake had no such time. */
-		double seen = (double)hist_count(hist);
-		double all = (double)hist_count(
-			tally_hist(result->tally, TALLY_RTT));
 		double mean = hist_mean(hist);
 
-		if (all > 0 && seen < all)
-			mean *= seen / all;
-		ret_shares->known &= seen > 0;
+		/* A reader that was awake had no such time. */
+		if (of_wake_up(&ret_shares->segments[i]) && hist_count(all) > 0)
+			mean *= (double)hist_count(hist) /
+				(double)hist_count(all);
+		else
+			ret_shares->known &= hist_count(hist) > 0;
 		ret_shares->mean_ns[i] = (int64_t)mean;
 		whole += mean;
 	}
-	for (size_t i = 0; i < ret_shares->count && whole > 0; i++) {
-		const struct segment *segment = &ret_shares->segments[i];
-		double share = (double)ret_shares->mean_ns[i] / whole;
-		enum rtt_owner owner = rtt_owner(segment);
+	shares_fill(ret_shares, whole, hist_mean(all));
+}
 
-		ret_shares->share[i] = share;
-		ret_shares->owners[owner] += share;
-		if (rtt_remote(segment))
-			ret_shares->remote[owner] += share;
-	}
+uint64_t rtt_expected(const struct rtt_result *result,
+		      const struct segment *segment)
+{
+	struct tally_counters counters = tally_counters(result->tally);
+	point_set ends =
+		segment ? POINT_BIT(segment->from_leg, segment->from) |
+				  POINT_BIT(segment->to_leg, segment->to)
+			: POINT_BIT(LEG_FORWARD, POINT_SENT);
+	point_set unstamped = POINT_BIT(LEG_FORWARD, POINT_SCHED) |
+			      POINT_BIT(LEG_FORWARD, POINT_SENT) |
+			      POINT_BIT(LEG_FORWARD, POINT_SENT_HW);
+
+	return counters.answered - (ends & unstamped ? counters.unstamped : 0);
 }
 
 char *rtt_owners_text(const struct rtt_result *result,
 		      const struct rtt_shares *shares, char ret_text[256])
 {
 	static const char *const names[OWNER_COUNT] = {
-		"the applications and their wake-up", "the kernels",
-		"the path"};
+		"applications and their wake-up", "kernels", "path"};
 	bool plain = result->tier == TIER_APPLICATION;
 	double left[OWNER_COUNT];
 	size_t at = 0;
@@ -151,9 +188,8 @@ char *rtt_owners_text(const struct rtt_result *result,
 			at += (size_t)snprintf(
 				ret_text + at, 256 - at, "%s%s %.0f %%",
 				at > 0 ? ", " : "",
-				plain && most == OWNER_PATH
-					? "the path and the kernels"
-				: plain ? "the reflector's application"
+				plain && most == OWNER_PATH ? "path and kernels"
+				: plain ? "reflector's application"
 					: names[most],
 				left[most] * 100);
 		left[most] = -1e9;

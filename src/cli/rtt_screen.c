@@ -107,9 +107,8 @@ static void head_draw(const struct rtt_result *result)
 {
 	fill_line(0);
 	tui_put(0, 1, tui_color(PAINT_HEAD),
-		"sonde rtt  %s (%s)  %g/s  %zu bytes  %s", result->host,
-		result->address, result->rate_hz, result->size,
-		tier_words[result->tier]);
+		"sonde rtt  %s  %g/s  %zu bytes  %s", result->host,
+		result->rate_hz, result->size, tier_words[result->tier]);
 }
 
 static void counts_draw(const struct rtt_result *result, int line)
@@ -132,7 +131,7 @@ static void counts_draw(const struct rtt_result *result, int line)
 		text);
 	column += (int)strlen(text) + 2;
 	tui_put(line, column, A_NORMAL,
-		"%llu late  %llu skipped  %llu doubled  %llu reordered",
+		"%llu late  %llu skipped  %llu twice  %llu moved",
 		(unsigned long long)counters.late,
 		(unsigned long long)counters.skipped,
 		(unsigned long long)(counters.duplicates_forward +

@@ -72,13 +72,11 @@ static void bar_print(const struct sheet *sheet, double share)
 		putc('#', sheet->to);
 }
 
-static uint64_t missing_of(const struct rtt_result *result,
-			   const struct hist *hist)
+static uint64_t missing_of(uint64_t expected, const struct hist *hist)
 {
-	uint64_t answered = tally_counters(result->tally).answered;
 	uint64_t count = hist_count(hist);
 
-	return answered > count ? answered - count : 0;
+	return expected > count ? expected - count : 0;
 }
 
 static void row_print(const struct sheet *sheet, size_t i)
@@ -89,7 +87,10 @@ static void row_print(const struct sheet *sheet, size_t i)
 
 	name_make(&sheet->shares.segments[i], name, sizeof name);
 	fprintf(sheet->to, "%-*s", sheet->name_width, name);
-	values_print(sheet, hist, missing_of(sheet->result, hist));
+	values_print(sheet, hist,
+		     missing_of(rtt_expected(sheet->result,
+					     &sheet->shares.segments[i]),
+				hist));
 	fprintf(sheet->to, "%4.0f%% ", share * 100);
 	bar_print(sheet, share);
 	putc('\n', sheet->to);
@@ -99,10 +100,12 @@ static void head_print(const struct sheet *sheet)
 {
 	const struct rtt_result *result = sheet->result;
 	const struct rtt_options *options = result->options;
+	bool named = strcmp(result->host, result->address) != 0;
 
 	fprintf(sheet->to,
-		"%s (%s), %g packets/s%s of %zu bytes, tier %s: %d points\n\n",
-		result->host, result->address, result->rate_hz,
+		"%s%s%s%s, %g packets/s%s of %zu bytes, tier %s: %d points\n\n",
+		named ? result->host : "", named ? " (" : "", result->address,
+		named ? ")" : "", result->rate_hz,
 		options->poisson ? " at random" : "", result->size,
 		tier_words[result->tier], __builtin_popcountll(result->points));
 }
@@ -110,10 +113,13 @@ static void head_print(const struct sheet *sheet)
 static void segments_print(const struct sheet *sheet)
 {
 	fprintf(sheet->to, "%-*s%6s%5s%6s%6s%6s%6s%6s%6s%6s\n",
-		sheet->name_width, "segment", "count", "lacks", "min", "p50",
+		sheet->name_width, "segment", "count", "miss", "min", "p50",
 		"p90", "p99", "p99.9", "max", "share");
 	for (size_t i = 0; i < sheet->shares.count; i++)
 		row_print(sheet, i);
+	if (sheet->shares.awake >= 0.0005)
+		fprintf(sheet->to, "%-*s%47s%4.0f%%\n", sheet->name_width,
+			"  readers awake", "", sheet->shares.awake * 100);
 }
 
 static void layers_print(const struct sheet *sheet)
@@ -136,7 +142,12 @@ static void layers_print(const struct sheet *sheet)
 		if (hist_count(hist) == 0)
 			continue;
 		fprintf(sheet->to, "%-*s", sheet->name_width, layers[i].name);
-		values_print(sheet, hist, missing_of(sheet->result, hist));
+		values_print(
+			sheet, hist,
+			missing_of(layers[i].which >= TALLY_KERNEL
+					   ? rtt_expected(sheet->result, NULL)
+					   : hist_count(hist),
+				   hist));
 		putc('\n', sheet->to);
 	}
 	fprintf(sheet->to,
@@ -211,7 +222,7 @@ static void delay_print(const struct sheet *sheet, enum leg leg)
 	hist = tally_hist(result->tally, TALLY_OF(TALLY_DELAY, leg, layer));
 	jitter = tally_jitter(result->tally, leg, layer);
 	fprintf(sheet->to,
-		"%-11s p50 %s, p99 %s, each +-%s, between %s; jitter %s\n",
+		"%-11s p50 %s, p99 %s, all +-%s, at the %s; jitter %s\n",
 		names[leg], rtt_ns_text(hist_quantile(hist, 0.5), text[0]),
 		rtt_ns_text(hist_quantile(hist, 0.99), text[1]),
 		rtt_ns_text((reading->high_ns - reading->low_ns + 1) / 2,
@@ -269,7 +280,7 @@ static void quality_print(const struct sheet *sheet)
 	const struct rtt_result *result = sheet->result;
 	struct tally_counters counters = tally_counters(result->tally);
 	uint64_t asked = counters.answered - counters.unstamped;
-	const char *comma = "; missing: ";
+	const char *comma = "\n  missing   ";
 
 	fprintf(sheet->to,
 		"stamps      %" PRIu64 " of %" PRIu64 " packets have all",
@@ -297,12 +308,16 @@ static void quality_print(const struct sheet *sheet)
 
 static void owners_print(const struct sheet *sheet)
 {
+	const double *remote = sheet->shares.remote;
 	char text[256];
 
 	if (!sheet->shares.known)
 		return;
 	fprintf(sheet->to, "\nWhose time: %s.\n",
 		rtt_owners_text(sheet->result, &sheet->shares, text));
+	fprintf(sheet->to,
+		"            (%.0f %% of it on the reflector's host)\n",
+		100 * (remote[OWNER_APPLICATION] + remote[OWNER_KERNEL]));
 }
 
 void rtt_table_print(const struct rtt_result *result, int width, FILE *to)

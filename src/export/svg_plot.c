@@ -208,7 +208,7 @@ int export_svg_times(FILE *to, const char *title,
 	svg_begin(to, title, PLOT_HEIGHT);
 	svg_axis_down(to, &axes[0], (double[2]){axes[1].from, axes[1].to});
 	svg_axis_right(to, &axes[1], (double[2]){SVG_TOP, PLOT_BOTTOM});
-	for (size_t i = 0; i < count; i++)
+	for (size_t i = count; i-- > 0;) /* the first is on top */
 		curve_draw(to, &curves[i], axes);
 	legends_draw(to, curves, count, axes[1].to + 14, SVG_TOP + 14);
 	svg_text(to, axes[1].to + 14, SVG_TOP + 30 + (double)count * LEGEND_ROW,
