@@ -69,7 +69,7 @@ static void bar_print(const struct sheet *sheet, double share)
 	if (width > sheet->bar_width)
 		width = sheet->bar_width;
 	for (int i = 0; i < width; i++)
-		putc('#', sheet->to);
+		fputs(i > 0 ? "#" : " #", sheet->to);
 }
 
 static uint64_t missing_of(uint64_t expected, const struct hist *hist)
@@ -91,7 +91,7 @@ static void row_print(const struct sheet *sheet, size_t i)
 		     missing_of(rtt_expected(sheet->result,
 					     &sheet->shares.segments[i]),
 				hist));
-	fprintf(sheet->to, "%4.0f%% ", share * 100);
+	fprintf(sheet->to, "%4.0f%%", share * 100);
 	bar_print(sheet, share);
 	putc('\n', sheet->to);
 }
@@ -245,7 +245,7 @@ static void offset_print(const struct sheet *sheet)
 	delay_print(sheet, LEG_FORWARD);
 	delay_print(sheet, LEG_BACK);
 	fprintf(sheet->to,
-		"its clock   %s ahead, +-%s; drifts %.3g ppm (%.3g to %.3g)",
+		"its clock   %s ahead, +-%s; drifts %.4g ppm (%.4g to %.4g)",
 		rtt_ns_text(reading->best_ns, text[0]),
 		rtt_ns_text((reading->high_ns - reading->low_ns + 1) / 2,
 			    text[1]),

@@ -90,7 +90,7 @@ static void the_table_is_the_golden_one(void **state)
 	rtt_table_print(&result, 80, to);
 	fclose(to);
 	if (strcmp(text, golden) != 0)
-		print_message("%s", text);
+		fputs(text, stderr);
 	assert_string_equal(text, golden);
 	for (const char *line = text; *line; line += width + 1) {
 		width = strcspn(line, "\n");
