@@ -84,7 +84,7 @@ enum rtt_owner rtt_owner(const struct segment *segment)
 		return OWNER_PATH;
 	if (segment->from_leg != segment->to_leg)
 		return OWNER_APPLICATION;
-	if (segment->to <= POINT_SENT_HW || segment->to <= POINT_READY)
+	if (segment->to <= POINT_READY)
 		return OWNER_KERNEL;
 	return OWNER_APPLICATION;
 }

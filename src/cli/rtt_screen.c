@@ -1,4 +1,5 @@
 /* The live view of 'sonde rtt': where the time goes, now. */
+#include <inttypes.h>
 #include <ncurses.h>
 #include <stdlib.h>
 #include <string.h>
@@ -119,25 +120,21 @@ static void counts_draw(const struct rtt_result *result, int line)
 	int column = 1;
 	char text[160];
 
-	(void)snprintf(text, sizeof text, "%llu sent",
-		       (unsigned long long)counters.sent);
+	(void)snprintf(text, sizeof text, "%" PRIu64 " sent", counters.sent);
 	tui_put(line, column, tui_color(PAINT_RATE), "%s", text);
 	column += (int)strlen(text) + 2;
-	(void)snprintf(text, sizeof text, "%llu lost (%llu there, %llu back)",
-		       (unsigned long long)lost,
-		       (unsigned long long)counters.lost_forward,
-		       (unsigned long long)counters.lost_back);
+	(void)snprintf(text, sizeof text,
+		       "%" PRIu64 " lost (%" PRIu64 " there, %" PRIu64 " back)",
+		       lost, counters.lost_forward, counters.lost_back);
 	tui_put(line, column, tui_color(lost ? PAINT_BAD : PAINT_GOOD), "%s",
 		text);
 	column += (int)strlen(text) + 2;
 	tui_put(line, column, A_NORMAL,
-		"%llu late  %llu skipped  %llu twice  %llu moved",
-		(unsigned long long)counters.late,
-		(unsigned long long)counters.skipped,
-		(unsigned long long)(counters.duplicates_forward +
-				     counters.duplicates_back),
-		(unsigned long long)(counters.reordered_forward +
-				     counters.reordered_back));
+		"%" PRIu64 " late  %" PRIu64 " skipped  %" PRIu64
+		" twice  %" PRIu64 " moved",
+		counters.late, counters.skipped,
+		(counters.duplicates_forward + counters.duplicates_back),
+		(counters.reordered_forward + counters.reordered_back));
 }
 
 static void values_draw(int line, const char *name, const struct hist *hist)

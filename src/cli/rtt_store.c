@@ -1,4 +1,5 @@
 /* 'sonde rtt --store': keeps packets and histograms as they come. */
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -258,10 +259,10 @@ bool rtt_store_close(struct rtt_store *store)
 	counters = store_counters(store->store);
 	if (!kept || counters.lost > 0)
 		fprintf(stderr,
-			"sonde: rtt: %s: %llu of %llu packets are not kept\n",
-			store->path,
-			(unsigned long long)(counters.lost + counters.pending),
-			(unsigned long long)counters.given);
+			"sonde: rtt: %s: %" PRIu64 " of %" PRIu64
+			" packets are not kept\n",
+			store->path, (counters.lost + counters.pending),
+			counters.given);
 	else if (!store->result->options->json)
 		printf("\nKept as run %lld in %s.\n",
 		       (long long)store_rtt_id(store->store), store->path);

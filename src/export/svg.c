@@ -116,29 +116,37 @@ static double tick_step(const struct svg_axis *axis)
 	return power * (lead <= 1 ? 1 : lead <= 2 ? 2 : lead <= 5 ? 5 : 10);
 }
 
+static size_t ticks_even(const struct svg_axis *axis, double ret_ticks[32])
+{
+	double step = tick_step(axis);
+	int first = (int)ceil(axis->low / step);
+	size_t count = 0;
+
+	for (int i = first; i < first + 32; i++) {
+		if (step * i <= axis->high * (1 + 1e-9))
+			ret_ticks[count++] = step * i;
+	}
+	return count;
+}
+
 static size_t ticks(const struct svg_axis *axis, double ret_ticks[32])
 {
 	static const double leads[] = {1, 2, 5};
-	double wide = log10(axis->high / axis->low);
+	int first = (int)floor(log10(axis->low));
+	int last = (int)ceil(log10(axis->high));
 	size_t count = 0;
 
-	if (!axis->logarithmic) {
-		double step = tick_step(axis);
+	if (!axis->logarithmic)
+		return ticks_even(axis, ret_ticks);
+	for (int i = first * 3; i < last * 3 + 1 && count < 32; i++) {
+		int power = i / 3 - (i % 3 < 0);
+		double at = pow(10, power) * leads[i - power * 3];
 
-		for (double at = ceil(axis->low / step) * step;
-		     at <= axis->high * (1 + 1e-9) && count < 32; at += step)
+		if (last - first > 4 && i % 3 != 0)
+			continue;
+		if (at >= axis->low * (1 - 1e-9) &&
+		    at <= axis->high * (1 + 1e-9))
 			ret_ticks[count++] = at;
-		return count;
-	}
-	for (double power = pow(10, floor(log10(axis->low)));
-	     power <= axis->high; power *= 10) {
-		for (int i = 0; i < (wide > 4 ? 1 : 3); i++) {
-			double at = power * leads[i];
-
-			if (at >= axis->low * (1 - 1e-9) &&
-			    at <= axis->high * (1 + 1e-9) && count < 32)
-				ret_ticks[count++] = at;
-		}
 	}
 	return count;
 }

@@ -5,6 +5,7 @@
 #include "store/store_private.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -105,7 +106,8 @@ static struct store_hist *hist_slot(struct store_rtt *rtt, struct wall from,
 	if (rtt->hist_count == STORE_HISTS_MAX)
 		return NULL;
 	rtt->hists[rtt->hist_count] = (struct store_hist){.from = from};
-	strcpy(rtt->hists[rtt->hist_count].name, name);
+	(void)snprintf(rtt->hists[rtt->hist_count].name, STORE_HIST_NAME, "%s",
+		       name);
 	return &rtt->hists[rtt->hist_count++];
 }
 
