@@ -97,7 +97,7 @@ static void a_million_values_are_a_small_picture(void **state)
 	assert_int_equal(most, 123456789);
 	assert_true(picture_end(to, export_svg_times(to, "t < 1 & 2", &curve,
 						     1)) > 20);
-	print_message("%zu bytes\n", size);
+	print_message("# %zu bytes\n", size);
 	assert_true(size < 200000);
 }
 

@@ -120,7 +120,7 @@ static void a_run_comes_back_in_few_bytes(void **state)
 				   TRIPS_PACK_MAX);
 			size += round_trip(TRIPS_PACK_MAX);
 		}
-		print_message("%s: %.1f bytes a trip\n", runs[i].name,
+		print_message("# %s: %.1f bytes a trip\n", runs[i].name,
 			      (double)size / 4 / TRIPS_PACK_MAX);
 		assert_true((double)size / 4 / TRIPS_PACK_MAX <=
 			    runs[i].bytes_max);
@@ -155,7 +155,7 @@ static void any_numbers_come_back(void **state)
 		size = round_trip(round == 0 ? 1 : TRIPS_PACK_MAX);
 		most = size > most ? size : most;
 	}
-	print_message("at most %zu of %zu bytes\n", most, TRIPS_PACK_ROOM);
+	print_message("# at most %zu of %zu bytes\n", most, TRIPS_PACK_ROOM);
 }
 
 static void refuses_every_truncation(void **state)
