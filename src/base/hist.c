@@ -11,7 +11,7 @@ static int32_t index_of(uint64_t magnitude)
 {
 	int shift;
 
-	if (magnitude < 2 * HIST_PAGE)
+	if (magnitude < 2 * (uint64_t)HIST_PAGE)
 		return (int32_t)magnitude;
 	shift = 63 - __builtin_clzll(magnitude) - HIST_BITS;
 	return (int32_t)((uint64_t)shift * HIST_PAGE + (magnitude >> shift));
@@ -81,8 +81,8 @@ void hist_clear(struct hist *hist)
 		for (int page = 0; page < HIST_PAGES; page++) {
 			if (hist->pages[side][page] == 0)
 				continue;
-			memset(&hist->buckets[side][page * HIST_PAGE], 0,
-			       HIST_PAGE * sizeof(uint64_t));
+			memset(hist->buckets[side] + (size_t)page * HIST_PAGE,
+			       0, HIST_PAGE * sizeof(uint64_t));
 			hist->pages[side][page] = 0;
 		}
 	}

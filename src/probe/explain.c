@@ -349,7 +349,7 @@ int explain_run(const struct trip *trips, size_t count,
 		return rc;
 	scratch = calloc(2 * samples.room, sizeof *scratch);
 	rc = scratch ? gather(runs, &samples, &first) : -ENOMEM;
-	if (rc == 0 && samples.count < 2 * EXPLAIN_PACKETS_MIN)
+	if (rc == 0 && samples.count < 2 * (size_t)EXPLAIN_PACKETS_MIN)
 		rc = -EINVAL;
 	if (rc == 0) {
 		*ret_explanation = (struct explanation){

@@ -190,9 +190,8 @@ static bool is_usable(const struct trip *trip)
 
 static void wire_set(struct samples *samples, size_t i)
 {
-	int64_t forward =
-		samples->times[HOST_LOCAL * PART_COUNT + PART_PATH][i];
-	int64_t back = samples->times[HOST_REMOTE * PART_COUNT + PART_PATH][i];
+	int64_t forward = samples->times[WAY_FORWARD][i];
+	int64_t back = samples->times[WAY_BACK][i];
 
 	samples->wire_ns[i] = forward == NO_TIME || back == NO_TIME
 				      ? NO_TIME

@@ -12,9 +12,8 @@ struct ways {
 
 static struct ways ways_of(const struct samples *samples)
 {
-	return (struct ways){
-		samples->times[HOST_LOCAL * PART_COUNT + PART_PATH],
-		samples->times[HOST_REMOTE * PART_COUNT + PART_PATH]};
+	return (struct ways){samples->times[WAY_FORWARD],
+			     samples->times[WAY_BACK]};
 }
 
 static bool is_there(const struct ways *ways, size_t i)
@@ -69,8 +68,8 @@ static bool drift_within(const struct samples *samples, size_t from, size_t to,
 
 void paths_straighten(struct samples *samples, size_t from, size_t to)
 {
-	int64_t *forward = samples->times[HOST_LOCAL * PART_COUNT + PART_PATH];
-	int64_t *back = samples->times[HOST_REMOTE * PART_COUNT + PART_PATH];
+	int64_t *forward = samples->times[WAY_FORWARD];
+	int64_t *back = samples->times[WAY_BACK];
 	double drift;
 
 	if (samples->steps > 0 || !drift_within(samples, from, to, &drift))

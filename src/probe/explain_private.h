@@ -27,6 +27,9 @@ enum part {
 #define PARTS   (HOST_COUNT * PART_COUNT)
 #define NO_TIME INT64_MIN
 
+/* Places of PART_PATH, both ways. */
+enum { WAY_FORWARD = PART_PATH, WAY_BACK = PART_COUNT + PART_PATH };
+
 /* Times of all parts of answered trips: times[part][trip]; part is
  * host * PART_COUNT + enum part. */
 struct samples {
@@ -51,7 +54,7 @@ void samples_free(struct samples *samples);
 size_t samples_add(struct samples *samples, const struct run *run,
 		   struct offset *offset);
 /* The segment that a part is, by name; "" for lateness: none. */
-void part_name(int part, char ret_name[SEGMENT_NAME]);
+void part_name(int which, char ret_name[SEGMENT_NAME]);
 
 /* Puts the path's times anew, if no clock was stepped: with the drift that
  * the clocks have within the samples 'from' to before 'to' and within the

@@ -157,7 +157,7 @@ double stretch_find(const int64_t *times, size_t count, int64_t *scratch,
 	struct stretch stretches[3] = {0};
 	double most = 0;
 
-	if (known < 4 * SIDE_MIN)
+	if (known < 4 * (size_t)SIDE_MIN)
 		return 0;
 	sort(scratch, known);
 	for (size_t i = 0; i < count; i++) {

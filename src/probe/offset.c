@@ -164,8 +164,9 @@ static bool is_doubtful(const struct polygon *polygon,
 	down = (double)(high - bounds->upper_ns);
 	*ret_doubt = (struct doubt){
 		.active = true,
-		.clear = bounds->lower_ns > (double)high + margin ||
-			 bounds->upper_ns<(double)low - margin, .up = up> down,
+		.clear = (double)(bounds->lower_ns - high) > margin ||
+			 (double)(low - bounds->upper_ns) > margin,
+		.up = up > down,
 		.size_ns = fmax(up, down),
 		.before = *polygon,
 		.at_ns = bounds->upper_at_ns,

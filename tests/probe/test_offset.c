@@ -148,8 +148,8 @@ static void contains_the_truth_across_a_step(void **state)
 		sum.inside += score.inside;
 		sum.trips += score.trips;
 		sum.inside_after += score.inside_after;
-		if (score.inside_after < score.trips * 0.99 ||
-		    score.inside < score.known * 0.99) {
+		if (score.inside_after * 100 < score.trips * 99 ||
+		    score.inside * 100 < score.known * 99) {
 			worst_runs++;
 			print_message(
 				"# seed %" PRIu64 ": step %.0f at %u, "
