@@ -101,87 +101,89 @@ static void times_range(const struct export_svg_curve *curves, size_t count,
 	down->high = fmax(high * 1.1, down->low * 2);
 }
 
-/* Runs of buckets that have values: an area each. */
-static void area_draw(FILE *to, const struct export_svg_curve *curve, int from,
-		      int end, const struct svg_axis axes[2])
+/* The next bucket that has values, from 'at' on. */
+static int bucket_next(const struct export_series *series, int at)
 {
-	const struct export_series *series = curve->series;
-
-	fputs("<path d=\"", to);
-	for (int i = from; i < end; i++)
-		fprintf(to, "%c%.1f %.1f", i == from ? 'M' : 'L',
-			svg_place(&axes[1], bucket_time(series, i)),
-			svg_place(&axes[0], (double)series->buckets[i].max));
-	for (int i = end; i-- > from;)
-		fprintf(to, "L%.1f %.1f",
-			svg_place(&axes[1], bucket_time(series, i)),
-			svg_place(&axes[0], (double)series->buckets[i].min));
-	fprintf(to,
-		"Z\" fill=\"%s\" fill-opacity=\"0.25\" stroke=\"%s\" "
-		"stroke-opacity=\"0.3\"/>\n<path d=\"",
-		svg_colors[curve->group], svg_colors[curve->group]);
-	for (int i = from; i < end; i++)
-		fprintf(to, "%c%.1f %.1f", i == from ? 'M' : 'L',
-			svg_place(&axes[1], bucket_time(series, i)),
-			svg_place(&axes[0],
-				  series->buckets[i].sum /
-					  (double)series->buckets[i].count));
-	fprintf(to, "\" fill=\"none\" stroke=\"%s\" stroke-width=\"1.3\"/>\n",
-		svg_colors[curve->group]);
-}
-
-/* Empty buckets between slow packets are no gap; a loss is. */
-static int area_next(const struct export_series *series, int from, int *ret_end)
-{
-	int at = from;
-
 	while (at < EXPORT_SERIES_MAX && series->buckets[at].count == 0)
 		at++;
-	*ret_end = at;
-	while (*ret_end < EXPORT_SERIES_MAX &&
-	       series->buckets[*ret_end].count > 0)
-		(*ret_end)++;
 	return at;
 }
 
-/* Buckets without a packet are left out, so that slow runs have lines. */
-static void series_close(const struct export_series *series,
-			 struct export_series *ret_closed)
+/* How far apart neighbours with values mostly are: slow runs have empty
+ * buckets between packets, and what is much farther apart is a gap. */
+static int gap_usual(const struct export_series *series)
 {
-	*ret_closed = *series;
-	for (int i = 0; i < EXPORT_SERIES_MAX; i++) {
-		const struct export_bucket *bucket = &series->buckets[i];
-		bool some = bucket->count > 0 || bucket->lost > 0;
+	int counts[EXPORT_SERIES_MAX + 1] = {0}, gaps = 0, seen = 0;
+	int at = bucket_next(series, 0);
 
-		if (some || i == 0)
-			continue;
-		ret_closed->buckets[i] = ret_closed->buckets[i - 1];
-		ret_closed->buckets[i].lost = 0;
+	while (at < EXPORT_SERIES_MAX) {
+		int next = bucket_next(series, at + 1);
+
+		if (next < EXPORT_SERIES_MAX) {
+			counts[next - at]++;
+			gaps++;
+		}
+		at = next;
 	}
-	/* What follows the last packet stays empty. */
-	for (int i = EXPORT_SERIES_MAX; i-- > 0;) {
-		if (series->buckets[i].count > 0 || series->buckets[i].lost > 0)
-			break;
-		ret_closed->buckets[i] = (struct export_bucket){0};
+	for (int i = 1; i < EXPORT_SERIES_MAX; i++) {
+		seen += counts[i];
+		if (seen * 2 > gaps)
+			return i;
 	}
+	return 1;
 }
 
+static void area_draw(FILE *to, const struct export_svg_curve *curve,
+		      const int *at, int count, const struct svg_axis axes[2])
+{
+	const struct export_series *series = curve->series;
+	const struct export_bucket *buckets = series->buckets;
+	const char *color = svg_colors[curve->group];
+
+	fputs("<path d=\"", to);
+	for (int i = 0; i < count; i++)
+		fprintf(to, "%c%.1f %.1f", i == 0 ? 'M' : 'L',
+			svg_place(&axes[1], bucket_time(series, at[i])),
+			svg_place(&axes[0], (double)buckets[at[i]].max));
+	for (int i = count; i-- > 0;)
+		fprintf(to, "L%.1f %.1f",
+			svg_place(&axes[1], bucket_time(series, at[i])),
+			svg_place(&axes[0], (double)buckets[at[i]].min));
+	fprintf(to,
+		"Z\" fill=\"%s\" fill-opacity=\"0.25\" stroke=\"%s\" "
+		"stroke-opacity=\"0.3\"/>\n<path d=\"",
+		color, color);
+	for (int i = 0; i < count; i++)
+		fprintf(to, "%c%.1f %.1f", i == 0 ? 'M' : 'L',
+			svg_place(&axes[1], bucket_time(series, at[i])),
+			svg_place(&axes[0],
+				  buckets[at[i]].sum /
+					  (double)buckets[at[i]].count));
+	fprintf(to, "\" fill=\"none\" stroke=\"%s\" stroke-width=\"1.3\"/>\n",
+		color);
+}
+
+/* Nothing is drawn where nothing was measured. */
 static void curve_draw(FILE *to, const struct export_svg_curve *curve,
 		       const struct svg_axis axes[2])
 {
-	struct export_series closed;
-	struct export_svg_curve drawn = *curve;
-	int end, from;
+	const struct export_series *series = curve->series;
+	int at[EXPORT_SERIES_MAX], count = 0, usual = gap_usual(series);
 
-	series_close(curve->series, &closed);
-	drawn.series = &closed;
-	for (from = area_next(&closed, 0, &end); from < EXPORT_SERIES_MAX;
-	     from = area_next(&closed, end, &end))
-		area_draw(to, &drawn, from, end, axes);
+	for (int i = bucket_next(series, 0); i < EXPORT_SERIES_MAX;
+	     i = bucket_next(series, i + 1)) {
+		if (count > 0 && i - at[count - 1] > 2 * usual) {
+			area_draw(to, curve, at, count, axes);
+			count = 0;
+		}
+		at[count++] = i;
+	}
+	if (count > 0)
+		area_draw(to, curve, at, count, axes);
 	for (int i = 0; i < EXPORT_SERIES_MAX; i++) {
-		double x = svg_place(&axes[1], bucket_time(&closed, i));
+		double x = svg_place(&axes[1], bucket_time(series, i));
 
-		if (closed.buckets[i].lost > 0)
+		if (series->buckets[i].lost > 0)
 			svg_line(to,
 				 (double[4]){x, PLOT_BOTTOM - 10, x,
 					     PLOT_BOTTOM},

@@ -101,6 +101,28 @@ static void a_million_values_are_a_small_picture(void **state)
 	assert_true(size < 200000);
 }
 
+/* Two stretches with nothing between: two areas and two lines. */
+static void a_gap_is_not_drawn_over(void **state)
+{
+	static struct export_series series;
+	struct export_svg_curve curve = {"gap", &series, NULL, 0};
+	FILE *to = picture_begin();
+	size_t paths = 0;
+
+	(void)state;
+	for (int64_t i = 0; i < 700; i++) {
+		if (i < 200 || i >= 400)
+			export_series_add(&series, i * 100000, 1000 + i);
+	}
+	assert_int_equal(export_svg_times(to, "g", &curve, 1), 0);
+	fclose(to);
+	(void)assert_well_formed(text);
+	for (const char *at = text; (at = strstr(at, "<path")); at++)
+		paths++;
+	assert_int_equal(paths, 4);
+	free(text);
+}
+
 static void nothing_is_a_picture_too(void **state)
 {
 	static struct export_series series;
@@ -190,6 +212,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_million_values_are_a_small_picture),
+		cmocka_unit_test(a_gap_is_not_drawn_over),
 		cmocka_unit_test(nothing_is_a_picture_too),
 		cmocka_unit_test(bars_follow_each_other),
 		cmocka_unit_test(a_distribution_keeps_its_ends),
