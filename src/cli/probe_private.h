@@ -38,16 +38,20 @@ struct rtt_options {
 	int64_t port, rate, interval_ns, count, duration_ns, size, dscp,
 		reply_dscp, ttl, timeout_ns, seed, cpu, sender, reflector,
 		python_port;
-	char *local, *interface;
+	char *local, *interface, *against, *store, *plot;
 	bool ip4, ip6, echo, poisson, sleep, realtime, hardware, unstamped,
-		interleave, json;
+		interleave, json, explain;
 	struct key_options key;
 	struct common_options common;
 };
 
 /* rtt_json.c: one object a line. */
 void rtt_trip_json(const struct trip *trip, point_set points, FILE *to);
-void rtt_summary_json(const struct sender_counters *counters,
-		      uint64_t trips_lost, FILE *to);
+struct rtt_result;
+/* The summary's object without its closing brace: what was counted alone, or
+ * all that is known. */
+void rtt_counters_json(const struct sender_counters *counters,
+		       uint64_t trips_lost, FILE *to);
+void rtt_summary_json(const struct rtt_result *result, FILE *to);
 
 #endif

@@ -3,9 +3,12 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "cli/python_private.h"
+#include "cli/rtt_private.h"
 
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])
 #define AT(member)   offsetof(struct rtt_options, member)
@@ -195,6 +198,31 @@ static const struct option_row view_rows[] = {
 	 .type = OPTION_BOOL,
 	 .offset = AT(json),
 	 .help = "an object a packet, a line each, then a summary"},
+	{.name = "explain",
+	 .type = OPTION_BOOL,
+	 .offset = AT(explain),
+	 .help = "what was slower for a while, and why"},
+	{.name = "against",
+	 .type = OPTION_TEXT,
+	 .offset = AT(against),
+	 .min = 1,
+	 .placeholder = "FILE[#RUN]",
+	 .preset_note = "within this run",
+	 .help = "what moved since an earlier run (--store), and why"},
+	{.name = "store",
+	 .type = OPTION_TEXT,
+	 .offset = AT(store),
+	 .min = 1,
+	 .placeholder = "FILE",
+	 .preset_note = "none is kept",
+	 .help = "keep packets and histograms in a database"},
+	{.name = "plot",
+	 .type = OPTION_TEXT,
+	 .offset = AT(plot),
+	 .min = 1,
+	 .placeholder = "PREFIX",
+	 .preset_note = "none",
+	 .help = "write PREFIX-waterfall.svg, -times.svg, -cdf.svg"},
 };
 
 static const struct option_group groups[] = {
@@ -209,18 +237,35 @@ static const struct option_group groups[] = {
 
 static const struct option_table table = {groups, COUNT(groups)};
 
+/* A run and everybody who wants its trips; NULL: does not. */
 struct rtt {
 	const struct rtt_options *options;
 	struct path *path;
 	point_set points;
+	struct rtt_result result;
+	struct rtt_explain *explain;
+	struct rtt_store *store;
+	struct rtt_plot *plot;
+	struct rtt_screen *screen;
+	int rc; /* of what failed meanwhile */
 };
 
 static void trip_take(void *context, const struct trip *trip)
 {
-	const struct rtt *rtt = context;
+	struct rtt *rtt = context;
 
+	if (rtt_result_trip(&rtt->result, trip, rtt->points) < 0)
+		rtt->rc = -ENOMEM;
 	if (rtt->options->json)
 		rtt_trip_json(trip, rtt->points, stdout);
+	if (rtt->explain)
+		rtt_explain_trip(rtt->explain, trip);
+	if (rtt->store)
+		rtt_store_trip(rtt->store, trip);
+	if (rtt->plot)
+		rtt_plot_trip(rtt->plot, trip);
+	if (rtt->screen)
+		rtt_screen_trip(rtt->screen, trip);
 }
 
 static void path_stop_it(void *path)
@@ -228,30 +273,77 @@ static void path_stop_it(void *path)
 	path_stop(path);
 }
 
-static int rtt_loop(struct rtt *rtt)
+static void rtt_collect(struct rtt *rtt)
 {
-	struct sender_counters counters;
 	int rc = 0;
 
-	signals_catch_for(path_stop_it, rtt->path);
-	while (rc != ERR_END) {
+	while (rc != ERR_END && rtt->rc == 0) {
 		rtt->points = path_points(rtt->path);
 		rc = path_collect(rtt->path, 100, trip_take, rtt);
 		if (rtt->options->json && fflush(stdout) != 0)
 			break;
+		if (rtt->store)
+			rtt_store_tick(rtt->store);
+		if (rtt->screen && !rtt_screen_turn(rtt->screen, &rtt->result))
+			path_stop(rtt->path);
 	}
-	signals_release();
-	counters = path_counters(rtt->path);
-	if (rtt->options->json)
-		rtt_summary_json(&counters, path_trips_lost(rtt->path), stdout);
-	if (counters.answered > 0)
-		return counters.lost > 0 ? EXIT_PARTIAL : EXIT_DONE;
+}
+
+static int terminal_width(void)
+{
+	struct winsize size;
+
+	if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) < 0 || size.ws_col < 80)
+		return 80;
+	return size.ws_col;
+}
+
+static void result_print(struct rtt *rtt)
+{
+	if (rtt->options->json) {
+		rtt_summary_json(&rtt->result, stdout);
+		if (rtt->explain)
+			rtt_explain_print(rtt->explain, true, stdout);
+		fputs("}\n", stdout);
+		return;
+	}
+	rtt_table_print(&rtt->result, terminal_width(), stdout);
+	if (rtt->explain)
+		rtt_explain_print(rtt->explain, false, stdout);
+}
+
+/* Whatever was measured is told and kept, however the run ended. */
+static int rtt_finish(struct rtt *rtt)
+{
+	const struct sender_counters *counters = &rtt->result.counters;
+	bool kept = true;
+
+	rtt_screen_close(rtt->screen);
+	rtt->screen = NULL;
+	rtt->result.counters = path_counters(rtt->path);
+	rtt->result.trips_lost = path_trips_lost(rtt->path);
+	rtt_result_end(&rtt->result);
+	result_print(rtt);
+	if (rtt->store)
+		kept &= rtt_store_close(rtt->store);
+	if (rtt->plot)
+		kept &= rtt_plot_close(rtt->plot, &rtt->result);
+	if (counters->answered > 0)
+		return counters->lost > 0 || !kept ? EXIT_PARTIAL : EXIT_DONE;
 	if (*sender_refusal(path_sender(rtt->path)))
 		fprintf(stderr, "sonde: rtt: %s\n",
 			sender_refusal(path_sender(rtt->path)));
 	fprintf(stderr, "sonde: rtt: no answer to %llu packets\n",
-		(unsigned long long)counters.sent);
+		(unsigned long long)counters->sent);
 	return EXIT_NOT_ABLE;
+}
+
+static int rtt_loop(struct rtt *rtt)
+{
+	signals_catch_for(path_stop_it, rtt->path);
+	rtt_collect(rtt);
+	signals_release();
+	return rtt_finish(rtt);
 }
 
 static double rate_of(const struct rtt_options *options)
@@ -293,6 +385,44 @@ sender_options_of(const struct rtt_options *options, const struct key *key)
 	};
 }
 
+/* Before the first packet: what cannot be kept need not be sent. */
+static int outputs_open(struct rtt *rtt, const char *host,
+			const struct sockaddr_storage *remote)
+{
+	const struct rtt_options *options = rtt->options;
+	int rc = -1;
+
+	rtt->result = (struct rtt_result){
+		.options = options,
+		.host = host,
+		.rate_hz = rate_of(options),
+		.started = wall_now(),
+	};
+	(void)snprintf(rtt->result.address, sizeof rtt->result.address, "%s",
+		       address_show(remote));
+	if (rtt_result_init(&rtt->result) < 0)
+		return usage_fail("rtt: %s", err_sentence(-ENOMEM));
+	if (options->explain || options->against)
+		rc = rtt_explain_open(options->against, rtt->result.address,
+				      &rtt->explain);
+	if (rc < 0 && options->plot)
+		rc = rtt_plot_open(options->plot, &rtt->plot);
+	if (rc < 0 && options->store)
+		rc = rtt_store_open(options->store, &rtt->result, &rtt->store);
+	return rc;
+}
+
+/* Nothing was sent. */
+static void outputs_drop(struct rtt *rtt)
+{
+	if (rtt->store)
+		(void)rtt_store_close(rtt->store);
+	if (rtt->plot)
+		(void)rtt_plot_close(rtt->plot, &rtt->result);
+	rtt_explain_close(rtt->explain);
+	rtt_result_fini(&rtt->result);
+}
+
 static int rtt_run(const struct rtt_options *options, const char *host)
 {
 	struct rtt rtt = {.options = options};
@@ -323,10 +453,20 @@ static int rtt_run(const struct rtt_options *options, const char *host)
 	if (options->sender == RTT_PYTHON || options->reflector == RTT_PYTHON)
 		return rtt_python_run(
 			&(struct rtt_python){options, path, &remote, &key});
-	if (path_start(&path, &rtt.path, &fault) < 0)
-		return usage_fail("rtt: %s", fault.text);
+	rc = outputs_open(&rtt, host, &remote);
+	if (rc < 0 && path_start(&path, &rtt.path, &fault) < 0)
+		rc = usage_fail("rtt: %s", fault.text);
+	if (rc >= 0) {
+		outputs_drop(&rtt);
+		return rc;
+	}
+	rtt.result.size = sender_size(path_sender(rtt.path));
+	if (!options->json && isatty(STDOUT_FILENO) && isatty(STDIN_FILENO))
+		rtt.screen = rtt_screen_open();
 	rc = rtt_loop(&rtt);
 	path_destroy(rtt.path);
+	rtt_explain_close(rtt.explain);
+	rtt_result_fini(&rtt.result);
 	return rc;
 }
 

@@ -1,7 +1,7 @@
 /* Trips as JSON lines. */
 #include <inttypes.h>
 
-#include "cli/probe_private.h"
+#include "cli/rtt_private.h"
 
 static void number_or_null(const char *name, bool known, int64_t value,
 			   FILE *to)
@@ -120,8 +120,159 @@ void rtt_trip_json(const struct trip *trip, point_set points, FILE *to)
 	fputs("}\n", to);
 }
 
-void rtt_summary_json(const struct sender_counters *counters,
-		      uint64_t trips_lost, FILE *to)
+static void hist_json(const char *name, const struct hist *hist, FILE *to)
+{
+	struct hist_summary summary;
+	char value[64];
+
+	hist_summary(hist, &summary);
+	fprintf(to, "\"%s\":{", name);
+	for (size_t i = 0; i < hist_summary_fields.count; i++) {
+		const struct field_row *row = &hist_summary_fields.rows[i];
+
+		(void)field_json(row, &summary, value, sizeof value);
+		fprintf(to, "%s\"%s\":%s", i > 0 ? "," : "", row->name, value);
+	}
+	putc('}', to);
+}
+
+static void tally_json(const struct tally *tally, FILE *to)
+{
+	struct tally_counters counters = tally_counters(tally);
+	const uint64_t *values = (const uint64_t *)&counters;
+
+	fputs(",\"tally\":{", to);
+	for (size_t i = 0; i < tally_counter_count; i++)
+		fprintf(to, "%s\"%s\":%" PRIu64, i > 0 ? "," : "",
+			tally_counter_rows[i].name, values[i]);
+	fputs("},\"distributions\":{", to);
+	for (int i = 0; i < TALLY_HIST_COUNT; i++) {
+		if (i > 0)
+			putc(',', to);
+		hist_json(tally_hist_rows[i].name,
+			  tally_hist(tally, (enum tally_hist)i), to);
+	}
+	putc('}', to);
+}
+
+static void segments_summary_json(const struct rtt_result *result, FILE *to)
+{
+	struct rtt_shares shares;
+
+	rtt_shares(result, &shares);
+	fputs(",\"segments\":{", to);
+	for (size_t i = 0; i < shares.count; i++) {
+		if (i > 0)
+			putc(',', to);
+		hist_json(shares.segments[i].name,
+			  tally_segment(result->tally, i), to);
+	}
+	fputs("},\"shares\":", to);
+	if (shares.known)
+		fprintf(to,
+			"{\"application\":%.4f,\"kernel\":%.4f,\"path\":%.4f}",
+			shares.owners[OWNER_APPLICATION],
+			shares.owners[OWNER_KERNEL], shares.owners[OWNER_PATH]);
+	else
+		fputs("null", to);
+}
+
+static void missing_json(const struct rtt_result *result, FILE *to)
+{
+	static const char *const legs[LEG_COUNT] = {"forward", "back"};
+	const char *comma = "";
+
+	fputs(",\"missing\":{", to);
+	for (point_set left = result->points; left != 0; left &= left - 1) {
+		int place = __builtin_ctzll(left);
+
+		fprintf(to, "%s\"%s %s\":%" PRIu64, comma,
+			legs[place / POINT_COUNT],
+			point_rows[place % POINT_COUNT].word,
+			tally_missing(result->tally, place / POINT_COUNT,
+				      place % POINT_COUNT));
+		comma = ",";
+	}
+	putc('}', to);
+}
+
+static void jitters_json(const struct tally *tally, FILE *to)
+{
+	static const char *const legs[LEG_COUNT] = {"forward", "back"};
+	static const char *const layers[LAYER_COUNT] = {"socket", "kernel",
+							"wire"};
+
+	fputs(",\"jitter_ns\":{", to);
+	for (int i = 0; i < LEG_COUNT * LAYER_COUNT; i++) {
+		struct jitter jitter =
+			tally_jitter(tally, i / LAYER_COUNT, i % LAYER_COUNT);
+		char name[32];
+
+		(void)snprintf(name, sizeof name, "%s_%s",
+			       legs[i / LAYER_COUNT], layers[i % LAYER_COUNT]);
+		if (i > 0)
+			putc(',', to);
+		number_or_null(name, jitter.count > 0, jitter_ns(&jitter), to);
+	}
+	putc('}', to);
+}
+
+static void offset_json(const struct rtt_result *result, FILE *to)
+{
+	const struct offset_reading *reading = &result->reading;
+
+	if (!result->reading_known) {
+		fputs(",\"offset\":null", to);
+		return;
+	}
+	fprintf(to,
+		",\"offset\":{\"best_ns\":%" PRId64 ",\"low_ns\":%" PRId64
+		",\"high_ns\":%" PRId64 ",\"drift_ppm\":%.6f,"
+		"\"drift_low_ppm\":%.6f,\"drift_high_ppm\":%.6f,"
+		"\"steps\":%u}",
+		reading->best_ns, reading->low_ns, reading->high_ns,
+		reading->drift_ppm, reading->drift_low_ppm,
+		reading->drift_high_ppm, offset_steps(result->offset));
+}
+
+static void cost_json(const struct tally *tally, FILE *to)
+{
+	struct own_cost cost;
+
+	if (!tally_own_cost(tally, &cost)) {
+		fputs(",\"own_cost\":null", to);
+		return;
+	}
+	fprintf(to,
+		",\"own_cost\":{\"cost_ns\":%" PRId64 ",\"low_ns\":%" PRId64
+		",\"high_ns\":%" PRId64 ",\"stamped_ns\":%" PRId64
+		",\"unstamped_ns\":%" PRId64 "}",
+		cost.cost_ns, cost.low_ns, cost.high_ns, cost.stamped_ns,
+		cost.unstamped_ns);
+}
+
+void rtt_result_json(const struct rtt_result *result, FILE *to)
+{
+	char quoted[512];
+
+	(void)json_quote(result->host, quoted, sizeof quoted);
+	fprintf(to,
+		",\"host\":%s,\"address\":\"%s\",\"rate_hz\":%g,\"size\":%zu,"
+		"\"tier_seen\":\"%s\"",
+		quoted, result->address, result->rate_hz, result->size,
+		tier_words[result->tier]);
+	if (!result->tally)
+		return;
+	tally_json(result->tally, to);
+	segments_summary_json(result, to);
+	missing_json(result, to);
+	jitters_json(result->tally, to);
+	offset_json(result, to);
+	cost_json(result->tally, to);
+}
+
+void rtt_counters_json(const struct sender_counters *counters,
+		       uint64_t trips_lost, FILE *to)
 {
 	const uint64_t *values = (const uint64_t *)counters;
 
@@ -129,5 +280,11 @@ void rtt_summary_json(const struct sender_counters *counters,
 	for (size_t i = 0; i < sender_counter_count; i++)
 		fprintf(to, ",\"%s\":%" PRIu64, sender_counter_rows[i].name,
 			values[i]);
-	fprintf(to, ",\"trips_lost\":%" PRIu64 "}\n", trips_lost);
+	fprintf(to, ",\"trips_lost\":%" PRIu64, trips_lost);
+}
+
+void rtt_summary_json(const struct rtt_result *result, FILE *to)
+{
+	rtt_counters_json(&result->counters, result->trips_lost, to);
+	rtt_result_json(result, to);
 }

@@ -354,7 +354,8 @@ static void summaries_print(const struct rtt_sides *sides)
 		if (!text)
 			continue;
 		counters = path_counters(path);
-		rtt_summary_json(&counters, path_trips_lost(path), text);
+		rtt_counters_json(&counters, path_trips_lost(path), text);
+		fputs("}\n", text);
 		if (fclose(text) == 0 && size > 1) {
 			line[size - 1] = 0;
 			side_put(&sides->side[i], line);

@@ -13,6 +13,7 @@
 #include <stdio.h>
 
 #include "base/field.h"
+#include "base/hist.h"
 
 struct export_text;
 
@@ -50,5 +51,58 @@ int export_text_flush(struct export_text *text);
 
 /* Flushes and frees; returns as export_text_write().  NULL is fine. */
 int export_text_close(struct export_text *text);
+
+/* ---- plots ---------------------------------------------------------------
+ *
+ * SVG 1.1 by text alone.  Colours by group tell apart what belongs together;
+ * every colour has its name in the picture.  Names may be any text. */
+
+#define EXPORT_SVG_GROUPS 8
+
+/* Values over time in bounded memory: least, greatest and mean of every
+ * bucket; buckets widen as time goes on, and none is left out. */
+#define EXPORT_SERIES_MAX 800
+
+struct export_series {
+	int64_t begin_ns, width_ns; /* of a bucket; 0: nothing yet */
+	struct export_bucket {
+		int64_t min, max;
+		double sum;
+		uint64_t count;
+		uint64_t lost; /* no value: see export_series_lose() */
+	} buckets[EXPORT_SERIES_MAX];
+};
+
+/* A value, or that there was none, at a time that is not before the first. */
+void export_series_add(struct export_series *series, int64_t at_ns,
+		       int64_t value);
+void export_series_lose(struct export_series *series, int64_t at_ns);
+
+struct export_svg_bar {
+	const char *name;
+	double mean_ns, median_ns;
+	int group; /* colour; below EXPORT_SVG_GROUPS */
+};
+
+struct export_svg_curve {
+	const char *name;
+	const struct export_series *series; /* times */
+	const struct hist *hist;            /* distribution */
+	int group;
+};
+
+/* All return 0 or -errno of the stream.  Values are nanoseconds.
+ * waterfall: bars one after the other, as long as their mean, with the median
+ * within; 'groups' names the colours (EXPORT_SVG_GROUPS, NULL: not used).
+ * times: from least to greatest as an area, the mean as a line, what was lost
+ * as marks.  distribution: the share of values up to each, logarithmic. */
+int export_svg_waterfall(FILE *to, const char *title,
+			 const struct export_svg_bar *bars, size_t count,
+			 const char *const groups[EXPORT_SVG_GROUPS]);
+int export_svg_times(FILE *to, const char *title,
+		     const struct export_svg_curve *curves, size_t count);
+int export_svg_distribution(FILE *to, const char *title,
+			    const struct export_svg_curve *curves,
+			    size_t count);
 
 #endif

@@ -179,6 +179,32 @@ enum layer { LAYER_SOCKET, LAYER_KERNEL, LAYER_WIRE, LAYER_COUNT };
 
 bool trip_layer_ns(const struct trip *trip, enum layer layer, int64_t *ret_ns);
 
+/* ---- trips as bytes ------------------------------------------------------
+ *
+ * For keeping: some 15 bytes a trip with the points of T1, exact to the
+ * nanosecond.  A block stands for itself. */
+
+#define TRIPS_PACK_MAX 1024 /* trips of a block */
+/* What a block takes at most. */
+#define TRIPS_PACK_ROOM ((size_t)TRIPS_PACK_MAX * 640 + 1024)
+
+/* The memory for it, some 1.5 MB. */
+struct trip_packer;
+
+/* Returns 0 or -ENOMEM. */
+int trip_packer_create(struct trip_packer **ret_packer);
+void trip_packer_destroy(struct trip_packer *packer);
+
+/* 1 to TRIPS_PACK_MAX trips in the order of their slots; stamps that are not
+ * there are not kept.  Returns the bytes, 0: they do not fit into 'room'
+ * (TRIPS_PACK_ROOM always does). */
+size_t trips_pack(struct trip_packer *packer, const struct trip *trips,
+		  size_t count, uint8_t *ret_bytes, size_t room);
+/* Returns how many trips there are, or -EBADMSG for bytes that trips_pack()
+ * did not write; bytes altered on the way may also give other trips. */
+int trips_unpack(struct trip_packer *packer, const uint8_t *bytes, size_t size,
+		 struct trip ret_trips[TRIPS_PACK_MAX]);
+
 /* ---- messages ------------------------------------------------------------
  *
  * STAMP test packets: RFC 8762 section 4.2 (sender) and 4.3 (reflector), the

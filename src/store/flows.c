@@ -276,6 +276,7 @@ static void committed(struct store *store)
 	store->counters.commits++;
 	pending_clear(&store->pending);
 	store->sample_count = 0;
+	rtt_committed(&store->rtt);
 	store->run_written = true;
 	free(store->note);
 	store->note = NULL;
@@ -285,7 +286,8 @@ int store_commit(struct store *store, struct fault *ret_fault)
 {
 	int result, rc;
 
-	if (store->counters.pending == 0 && store->run_written && !store->note)
+	if (store->counters.pending == 0 && store->run_written &&
+	    !store->note && !rtt_waits(&store->rtt))
 		return 0;
 	rc = store_follow(store, ret_fault);
 	if (rc < 0) {
@@ -299,6 +301,8 @@ int store_commit(struct store *store, struct fault *ret_fault)
 		result = flows_write(store);
 	if (result == SQLITE_OK)
 		result = samples_write(store);
+	if (result == SQLITE_OK)
+		result = rtt_write(store);
 	if (result == SQLITE_OK)
 		result = store_step(store, STATEMENT_COMMIT);
 	if (result == SQLITE_OK) {

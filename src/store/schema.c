@@ -28,6 +28,21 @@ static const char schema_tables[] =
 	"CREATE TABLE flows("
 	" id INTEGER PRIMARY KEY, probe TEXT, epoch INTEGER, seq INTEGER);";
 
+/* Made where they are missing: a file of an older version gets them when it
+ * is opened.  Key of rtt_packets: run << 32 | number of its first slot. */
+static const char rtt_tables[] =
+	"CREATE TABLE IF NOT EXISTS rtt_runs("
+	" id INTEGER PRIMARY KEY, probe TEXT, version TEXT,"
+	" started_ns INTEGER, ended_ns INTEGER, host TEXT, address TEXT,"
+	" tier TEXT, points INTEGER, rate_hz REAL, size INTEGER,"
+	" options TEXT, summary TEXT);"
+	"CREATE TABLE IF NOT EXISTS rtt_packets("
+	" id INTEGER PRIMARY KEY, run INTEGER, first_seq INTEGER,"
+	" count INTEGER, from_ns INTEGER, to_ns INTEGER, packed BLOB);"
+	"CREATE TABLE IF NOT EXISTS rtt_histograms("
+	" run INTEGER, name TEXT, from_ns INTEGER, to_ns INTEGER,"
+	" packed BLOB, PRIMARY KEY (run, name, from_ns)) WITHOUT ROWID;";
+
 static const char *const statement_texts[STATEMENT_COUNT] = {
 	[STATEMENT_BEGIN] = "BEGIN IMMEDIATE",
 	[STATEMENT_COMMIT] = "COMMIT",
@@ -37,6 +52,12 @@ static const char *const statement_texts[STATEMENT_COUNT] = {
 			  " VALUES (?1, ?2, ?3, ?2) ON CONFLICT DO NOTHING",
 	[STATEMENT_NOTE] = "UPDATE runs SET ended_ns = ?3, ledger = ?4"
 			   " WHERE probe = ?1 AND epoch = ?2",
+	[STATEMENT_RTT_RUN] = "INSERT OR REPLACE INTO rtt_runs VALUES"
+			      " (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13)",
+	[STATEMENT_RTT_PACKETS] = "INSERT OR REPLACE INTO rtt_packets VALUES"
+				  " (?1 << 32 | ?2, ?1, ?2, ?3, ?4, ?5, ?6)",
+	[STATEMENT_RTT_HIST] = "INSERT OR REPLACE INTO rtt_histograms VALUES"
+			       " (?1, ?2, ?3, ?4, ?5)",
 	[STATEMENT_EPOCH_ADD] = "INSERT INTO epochs(probe, epoch)"
 				" VALUES (?1, ?2) ON CONFLICT DO NOTHING",
 	[STATEMENT_EPOCH_FIND] = "SELECT id FROM epochs"
@@ -159,6 +180,8 @@ static int schema_complete(struct store *store, bool create)
 		result = store_exec(store, "CREATE INDEX IF NOT EXISTS "
 					   "flows_end ON flows(end_ns)");
 	if (result == SQLITE_OK)
+		result = store_exec(store, rtt_tables);
+	if (result == SQLITE_OK)
 		result = store_exec(store, "COMMIT");
 	return result;
 }
@@ -172,7 +195,9 @@ static bool schema_complete_already(struct store *store)
 			    NULL, NULL, NULL, NULL, NULL) != SQLITE_OK)
 			return false;
 	}
-	return true;
+	return sqlite3_table_column_metadata(store->db, "main",
+					     "rtt_histograms", NULL, NULL, NULL,
+					     NULL, NULL, NULL) == SQLITE_OK;
 }
 
 struct schema_state {

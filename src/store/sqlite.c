@@ -137,7 +137,8 @@ static struct store *store_allocate(const struct store_options *options)
 	store->fields = flow_fields_choose(&columns);
 	if (store->path && store->lock_path && store->probe && store->version &&
 	    store->samples && store->order && store->fields &&
-	    pending_init(&store->pending, count, &flow) == 0)
+	    pending_init(&store->pending, count, &flow) == 0 &&
+	    rtt_init(&store->rtt, options->trip_count) == 0)
 		return store;
 	store_close(store);
 	return NULL;
@@ -231,6 +232,7 @@ int store_follow(struct store *store, struct fault *ret_fault)
 	database_close(store);
 	store->run_written = false;
 	store->epoch_count = 0;
+	rtt_anew(&store->rtt);
 	rc = path_file_check(store->path, ret_fault);
 	if (rc == 0)
 		rc = path_folder_make(store->path, ret_fault);
@@ -292,6 +294,7 @@ void store_close(struct store *store)
 	database_close(store);
 	path_unlock(store->lock_path, store->lock_fd);
 	pending_fini(&store->pending);
+	rtt_fini(&store->rtt);
 	free(store->order);
 	free(store->samples);
 	free((void *)store->columns);

@@ -3,7 +3,8 @@
  * Tables: 'flows' has a column for every row of flow_fields (statistics only
  * if they were ever asked for) and is keyed by (probe, epoch, seq): a live flow
  * is written again as it grows and its row replaced, so that what is on disk is
- * never older than the last commit. 'interface_counters' has one row a sample,
+ * never older than the last commit.  'rtt_runs', 'rtt_packets' and
+ * 'rtt_histograms' hold round trips.  'interface_counters' has one row a sample,
  * 'runs' one row a start with its ledger, 'meta' the schema's version.
  *
  * Journal mode WAL, synchronous NORMAL: whatever kills the process, every
@@ -23,6 +24,7 @@
 #include "base/err.h"
 #include "base/stamp.h"
 #include "flow/flow.h"
+#include "probe/probe.h"
 
 #define STORE_SCHEMA_VERSION 1
 
@@ -41,10 +43,11 @@ struct store_options {
 	 * no statistics.  The columns of TCP and of sampling are there in
 	 * any case. */
 	const struct flow_options *flow;
+	uint32_t trip_count; /* as pending_count, of trips; 0: keeps none */
 };
 
 /* X(name, unit, line): given = stored + pending + merged + late + lost.
- * Records are flow records and interface samples. */
+ * Records are flow records, interface samples and trips. */
 #define STORE_COUNTERS(X)                                                  \
 	X(given, "records",                                                \
 	  "handed to the store (updates of live flows "                    \
@@ -91,6 +94,60 @@ int store_flow(struct store *store, const struct flow_record *record);
 /* Takes one sample of an interface.  Returns as store_flow(). */
 int store_interface(struct store *store,
 		    const struct store_interface_sample *sample);
+
+/* ---- round trips -------------------------------------------------------- */
+
+/* What a run was, and what came of it. */
+struct store_rtt_run {
+	int64_t id;                 /* given by the store */
+	struct wall started, ended; /* ended 0: was cut, or still runs */
+	const char *host;           /* as the user named it */
+	const char *address;        /* "192.0.2.1:862" */
+	const char *options;        /* JSON object */
+	const char *summary;        /* JSON object; NULL: not ended */
+	enum tier tier;
+	point_set points;
+	double rate_hz;
+	uint32_t size; /* UDP payload, bytes */
+};
+
+/* One run a store.  store_rtt_run() says what it is, as often as that
+ * changes; all texts are copied.  Returns 0, -EINVAL (the store keeps no
+ * trips) or -ENOMEM. */
+int store_rtt_run(struct store *store, const struct store_rtt_run *run);
+
+/* Takes a copy of the next trip.  0 or ERR_STORE_BEHIND: no room, lost. */
+int store_rtt_trip(struct store *store, const struct trip *trip);
+
+/* Keeps a histogram of the trips from 'from' to before 'to' for the next
+ * commit; one of the same name and 'from' is replaced.  Those of a name merge
+ * to any longer time.  Returns 0, -EINVAL, -ENOMEM or ERR_STORE_BEHIND (too
+ * many wait). */
+int store_rtt_hist(struct store *store, struct wall from, struct wall to,
+		   const char *name, const struct hist *hist);
+
+/* 0 before the first commit. */
+int64_t store_rtt_id(const struct store *store);
+
+/* Reading a database, whoever writes it meanwhile. */
+struct store_reader;
+
+int store_reader_open(const char *path, struct store_reader **ret_reader,
+		      struct fault *ret_fault);
+void store_reader_close(struct store_reader *reader);
+
+/* The run 'id', or with 0 the last run to 'address' (NULL: to any) that has
+ * packets.  Texts are the reader's, until the next call.  Returns 0, -ENOENT
+ * or another code, and the sentence. */
+int store_reader_run(struct store_reader *reader, int64_t id,
+		     const char *address, struct store_rtt_run *ret_run,
+		     struct fault *ret_fault);
+
+/* Every trip of a run in order, until 'trip' says false.  Returns 0, -EBADMSG
+ * (damaged) or another code. */
+int store_reader_trips(struct store_reader *reader, int64_t id,
+		       bool (*trip)(void *context, const struct trip *trip),
+		       void *context, struct fault *ret_fault);
 
 /* Writes everything taken since the last commit in one transaction.
  * Returns 0, or -ENOSPC, -EIO, ... : nothing is lost yet, it will be tried

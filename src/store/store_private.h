@@ -61,6 +61,31 @@ struct store_epoch {
 	int64_t id; /* epochs.id */
 };
 
+#define STORE_HISTS_MAX 256
+#define STORE_HIST_NAME 48
+
+struct store_hist {
+	struct wall from, to;
+	char name[STORE_HIST_NAME];
+	uint8_t *bytes;
+	size_t size;
+};
+
+/* The round trips of this start.  'trips' begins with those of a block that
+ * is not full: its row is written anew until it is. */
+struct store_rtt {
+	struct trip *trips;
+	uint32_t room, count;
+	uint32_t block_written; /* of trips[0..], in the block's row */
+	struct trip_packer *packer;
+	uint8_t *bytes; /* TRIPS_PACK_ROOM */
+	struct store_rtt_run run;
+	bool begun, changed;
+	int64_t id, id_written; /* the latter once it is committed */
+	struct store_hist hists[STORE_HISTS_MAX];
+	uint32_t hist_count;
+};
+
 enum store_statement {
 	STATEMENT_BEGIN,
 	STATEMENT_COMMIT,
@@ -68,6 +93,9 @@ enum store_statement {
 	STATEMENT_SAMPLE,
 	STATEMENT_RUN,
 	STATEMENT_NOTE,
+	STATEMENT_RTT_RUN,
+	STATEMENT_RTT_PACKETS,
+	STATEMENT_RTT_HIST,
 	STATEMENT_EPOCH_ADD,
 	STATEMENT_EPOCH_FIND,
 	STATEMENT_FLOWS_AGED,
@@ -106,6 +134,7 @@ struct store {
 	struct pending_order *order; /* room for pending.size */
 	struct store_sample *samples;
 	uint32_t sample_count;
+	struct store_rtt rtt;
 	struct store_epoch epochs[STORE_EPOCHS_MAX];
 	uint32_t epoch_count;
 	bool run_written;
@@ -182,6 +211,17 @@ int store_step(struct store *store, enum store_statement statement);
 /* The first column of the first row that 'sql' gives; a result of SQLite. */
 int store_query_integer(struct store *store, const char *sql,
 			int64_t *ret_value);
+
+/* rtt.c: takes the memory; 0 or -ENOMEM. */
+int rtt_init(struct store_rtt *rtt, uint32_t room);
+void rtt_fini(struct store_rtt *rtt);
+/* Whether anything waits for a commit. */
+bool rtt_waits(const struct store_rtt *rtt);
+/* Within a transaction; a result of SQLite. */
+int rtt_write(struct store *store);
+void rtt_committed(struct store_rtt *rtt);
+/* The file is another one now. */
+void rtt_anew(struct store_rtt *rtt);
 
 /* schema.c.  Creates or checks tables; a code of store_open(). */
 int schema_open(struct store *store, struct fault *ret_fault);

@@ -1,0 +1,131 @@
+"""What 'sonde rtt' shows, keeps and draws: two namespaces, no relay."""
+import json
+import math
+import os
+import signal
+import sqlite3
+import time
+import xml.dom.minidom
+
+from lab import SONDE, Pair, check, equal, folder, main, run, started
+
+PORT = 8621
+SEGMENTS = ["forward send-sched", "forward sched-sent", "forward sent-received", "forward received-receive",
+            "reflector receive-send", "back send-sched", "back sched-sent", "back sent-received",
+            "back received-receive"]
+SUMMARY_VALUES = {"count", "min", "p1", "p10", "p50", "p90", "p99", "p99_9", "p99_99", "p99_999", "max", "mean",
+                  "deviation"}
+
+
+class Hosts:
+    """A sender's host and a reflector's, with the reflector running."""
+
+    def __enter__(self):
+        self.pair = Pair("rto")
+        self.pair.__enter__()
+        self.reflector = started("ip", "netns", "exec", self.pair.right, SONDE, "reflect", "--port", PORT)
+        self.process = self.reflector.__enter__()
+        time.sleep(0.5)
+        return self
+
+    def __exit__(self, *_):
+        self.reflector.__exit__(None, None, None)
+        self.pair.__exit__(None, None, None)
+
+    def command(self, *arguments):
+        return ["ip", "netns", "exec", self.pair.left, SONDE, "rtt", f"198.18.0.2:{PORT}", *arguments]
+
+    def rtt(self, *arguments, check_rc=0):
+        return run(*self.command(*arguments), check_rc=check_rc)
+
+
+def the_table_fits_and_says_who():
+    with Hosts() as hosts:
+        text = hosts.rtt("--count", 300, "--rate", 500).stdout
+    lines = text.splitlines()
+    check(all(len(line) <= 80 for line in lines), f"lines beyond 80 columns:\n{text}")
+    rows = [line.split()[1] for line in lines if line[:2] in ("> ", "< ", "= ") and "there," not in line]
+    equal(rows, [name.split()[1] for name in SEGMENTS], "segments in path order")
+    for word in ("round trip", "sockets", "kernels", "wire", "slots", "loss", "duplicates", "there", "back",
+                 "its clock", "stamps", "Whose time:"):
+        check(word in text, f"no '{word}' in\n{text}")
+    check("own cost" not in text, "own cost without --interleave")
+
+
+def the_summary_has_its_schema():
+    with Hosts() as hosts:
+        lines = hosts.rtt("--count", 400, "--rate", 500, "--json", "--interleave", "--explain").stdout.splitlines()
+    packets, summary = [json.loads(line) for line in lines[:-1]], json.loads(lines[-1])
+    equal(len(packets), 400, "packets")
+    equal(summary["type"], "summary", "the last line")
+    equal(list(summary["segments"]), SEGMENTS, "segments in path order")
+    for name, values in list(summary["segments"].items()) + list(summary["distributions"].items()):
+        equal(set(values), SUMMARY_VALUES, f"values of {name}")
+    tally = summary["tally"]
+    equal(tally["slots"], tally["sent"] + tally["skipped"] + tally["failed"], "slots")
+    equal(tally["answered"], sum(packet["fate"] == "answered" for packet in packets), "answered")
+    rtts = sorted(packet["rtt_ns"] for packet in packets if packet["fate"] == "answered")
+    equal(summary["distributions"]["rtt"]["min"], rtts[0], "the least")
+    equal(summary["distributions"]["rtt"]["max"], rtts[-1], "the greatest")
+    check(abs(sum(summary["shares"].values()) - 1) < 0.01, f"shares: {summary['shares']}")
+    offset = summary["offset"]
+    check(offset["low_ns"] <= 0 <= offset["high_ns"], f"one clock, an offset: {offset}")
+    check(summary["own_cost"]["low_ns"] <= summary["own_cost"]["cost_ns"] <= summary["own_cost"]["high_ns"],
+          f"own cost: {summary['own_cost']}")
+    check(isinstance(summary["explain"]["moved"], list), "no explanation")
+    equal(set(summary["jitter_ns"]), {f"{leg}_{layer}" for leg in ("forward", "back")
+                                      for layer in ("socket", "kernel", "wire")}, "jitter")
+    check(set(summary["missing"]) == {f"{leg} {point}" for leg in ("forward", "back")
+                                      for point in ("send", "sched", "sent", "received", "receive")}, "missing")
+
+
+def packets_are_kept_and_compared():
+    with Hosts() as hosts, folder() as where:
+        store = where / "rtt.db"
+        hosts.rtt("--count", 3000, "--rate", "1k", "--store", store)
+        with sqlite3.connect(f"file:{store}?mode=ro", uri=True) as database:
+            rows = database.execute("SELECT sum(count), sum(length(packed)) FROM rtt_packets").fetchone()
+            equal(rows[0], 3000, "packets kept")
+            check(rows[1] / rows[0] <= 24, f"{rows[1] / rows[0]:.1f} bytes a packet")
+            names = {row[0] for row in database.execute("SELECT name FROM rtt_histograms")}
+            check(names >= set(SEGMENTS) | {"rtt", "socket", "kernel", "wire"}, f"histograms: {names}")
+            ended, summary = database.execute("SELECT ended_ns, summary FROM rtt_runs").fetchone()
+            check(ended, "the run has no end")
+            equal(json.loads(summary)["tally"]["slots"], 3000, "slots of the summary kept")
+        text = hosts.rtt("--count", 300, "--rate", "1k", "--against", store).stdout
+        check("since run 1" in text or "Nothing moved" in text, text)
+        refused = hosts.rtt("--count", 300, "--against", f"{store}#7", check_rc=None)
+        check(refused.returncode == 2 and "run 7" in refused.stderr, refused.stderr)
+
+
+def a_killed_run_keeps_all_but_the_last_second():
+    with Hosts() as hosts, folder() as where:
+        store = where / "rtt.db"
+        with started(*hosts.command("--rate", "1k", "--store", store), stdout=-3) as process:
+            time.sleep(4)
+            os.kill(process.pid, signal.SIGKILL)
+            process.wait()
+        with sqlite3.connect(store) as database:
+            kept = database.execute("SELECT sum(count) FROM rtt_packets").fetchone()[0]
+            equal(database.execute("PRAGMA integrity_check").fetchone()[0], "ok", "the file")
+            equal(database.execute("SELECT ended_ns FROM rtt_runs").fetchone()[0], None, "the end of a killed run")
+        # A packet is told when its time limit of a second is past.
+        check(kept >= 1000, f"{kept} packets kept of some 3800")
+
+
+def pictures_are_xml():
+    with Hosts() as hosts, folder() as where:
+        hosts.rtt("--count", 500, "--rate", "1k", "--plot", where / "p")
+        for name in ("waterfall", "times", "cdf"):
+            path = where / f"p-{name}.svg"
+            document = xml.dom.minidom.parse(str(path))
+            equal(document.documentElement.tagName, "svg", f"the root of {name}")
+            check(path.stat().st_size < 300_000, f"{name}: {path.stat().st_size} bytes")
+            check("NaN" not in path.read_text() and "nan" not in path.read_text(), f"{name} has no number")
+            check(math.isfinite(float(document.documentElement.getAttribute("width"))), "its width")
+        refused = hosts.rtt("--count", 5, "--plot", where / "no" / "p", check_rc=None)
+        equal(refused.returncode, 3, "the exit code without pictures")
+
+
+main(the_table_fits_and_says_who, the_summary_has_its_schema, packets_are_kept_and_compared,
+     a_killed_run_keeps_all_but_the_last_second, pictures_are_xml)
