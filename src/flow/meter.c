@@ -27,8 +27,7 @@ static_assert(offsetof(struct packet, ip_bytes) ==
 	      "a packet's four numbers are in the order of the sums");
 
 /* 'tos' is above 'packets' in its word and stays as it is. */
-static inline void sums_add(struct flow_sums *sums,
-			    const struct packet *packet)
+static inline void sums_add(struct flow_sums *sums, const struct packet *packet)
 {
 #ifdef __SSE2__
 	const void *numbers = &packet->frame_bytes;
