@@ -14,6 +14,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -55,7 +56,8 @@ struct bench {
 static void fail(const char *what)
 {
 	perror(what);
-	exit(1);
+	(void)fflush(stdout);
+	_exit(1);
 }
 
 static double clock_s(clockid_t clock)
@@ -223,10 +225,24 @@ static int ascending(const void *a, const void *b)
 	return (one > other) - (one < other);
 }
 
+/* Of each round: up to an hour; NaN is refused as well. */
+static bool seconds_read(const char *text, double *ret_seconds)
+{
+	char *end;
+
+	*ret_seconds = strtod(text, &end);
+	return end != text && *end == '\0' && *ret_seconds > 0 &&
+	       *ret_seconds <= 3600;
+}
+
 int main(int argc, char **argv)
 {
-	double seconds = argc > 1 ? atof(argv[1]) : 1;
+	double seconds = 1;
 
+	if (argc > 1 && !seconds_read(argv[1], &seconds)) {
+		fprintf(stderr, "usage: bench_reflect [SECONDS]\n");
+		return 2;
+	}
 	if (sysconf(_SC_NPROCESSORS_ONLN) < 2) {
 		fprintf(stderr, "bench_reflect: needs two CPUs\n");
 		return 1;

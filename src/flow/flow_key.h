@@ -87,7 +87,7 @@ static inline unsigned key4_order(const struct packet_tuple *tuple,
 	words[4] = le64toh(words[4]);
 	difference = (words[4] ^ (words[4] >> 16)) & swap & 0xffff;
 	words[4] = htole64(words[4] ^ (difference | difference << 16));
-	for (unsigned i = 0; i < 6; i++)
+	for (size_t i = 0; i < 6; i++)
 		memcpy(to + i * 8, &words[i], 8);
 	return side;
 }

@@ -211,11 +211,12 @@ static void judge(struct work *work)
 
 static void measure(struct work *work, size_t from, size_t to, int64_t *scratch)
 {
+	struct cut cut = {work->samples->count, from, to};
+
 	for (int part = 0; part < PARTS; part++)
-		moved_measure(work->samples->times[part], work->samples->count,
-			      from, to, scratch, &work->moved[part]);
-	moved_measure(work->samples->wire_ns, work->samples->count, from, to,
-		      scratch, &work->wire);
+		moved_measure(work->samples->times[part], &cut, scratch,
+			      &work->moved[part]);
+	moved_measure(work->samples->wire_ns, &cut, scratch, &work->wire);
 }
 
 static void offset_feed(struct offset *offset, const struct run *run)

@@ -24,7 +24,8 @@ enum part {
 	PART_COUNT,
 };
 
-#define PARTS   (HOST_COUNT * PART_COUNT)
+enum { PARTS = HOST_COUNT * PART_COUNT };
+
 #define NO_TIME INT64_MIN
 
 /* Places of PART_PATH, both ways. */
@@ -61,8 +62,13 @@ void part_name(int which, char ret_name[SEGMENT_NAME]);
  * others.  A path that grows longer one way looks like a drift otherwise. */
 void paths_straighten(struct samples *samples, size_t from, size_t to);
 
-/* How one part differs: samples 'from' to before 'to' are after, all others
+/* Of 'count' samples those 'from' to before 'to' are after, all others
  * before. */
+struct cut {
+	size_t count, from, to;
+};
+
+/* How one part differs after from before. */
 struct moved {
 	bool known;   /* enough samples on both sides */
 	double score; /* ns a packet, middle 90 % */
@@ -73,7 +79,7 @@ struct moved {
 };
 
 /* explain_stat.c; 'scratch' has room for 2 * count values. */
-void moved_measure(const int64_t *times, size_t count, size_t from, size_t to,
+void moved_measure(const int64_t *times, const struct cut *cut,
 		   int64_t *scratch, struct moved *ret_moved);
 /* The stretch whose ranks stand out most; returns by how much (Kuiper's
  * statistic, 0: too few samples). */

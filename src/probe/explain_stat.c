@@ -99,16 +99,16 @@ static double shift(const int64_t *a, size_t n, const int64_t *b, size_t m)
 	return sum / 19;
 }
 
-void moved_measure(const int64_t *times, size_t count, size_t from, size_t to,
+void moved_measure(const int64_t *times, const struct cut *cut,
 		   int64_t *scratch, struct moved *ret_moved)
 {
 	static const double shares[4] = {0.25, 0.5, 0.9, 0.99};
-	int64_t *a = scratch, *b = scratch + count;
-	size_t n = gather(times, 0, from, a), m;
+	int64_t *a = scratch, *b = scratch + cut->count;
+	size_t n = gather(times, 0, cut->from, a), m;
 	double ranks, tails;
 
-	n += gather(times, to, count, a + n);
-	m = gather(times, from, to, b);
+	n += gather(times, cut->to, cut->count, a + n);
+	m = gather(times, cut->from, cut->to, b);
 	*ret_moved = (struct moved){.packets = (uint32_t)m};
 	if (n < SIDE_MIN || m < SIDE_MIN)
 		return;

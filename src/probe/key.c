@@ -62,27 +62,28 @@ void message_key_destroy(struct message_key *key)
 
 /* Nothing in here can fail but for want of memory, and then the result is no
  * HMAC of anything: zeros, which no peer accepts but by a chance of 2^-128. */
-void key_hmac(struct message_key *key, const uint8_t *a, size_t a_size,
-	      const uint8_t *b, size_t b_size,
+void key_hmac(struct message_key *key, const struct sealed *sealed,
 	      uint8_t ret_hmac[MESSAGE_HMAC_SIZE])
 {
+	const uint8_t *more = sealed->bytes + sealed->from;
+	size_t more_size = sealed->to - sealed->from;
 	uint8_t whole[SHA256_SIZE] = {0};
 	size_t size;
 
 	if (EVP_MAC_init(key->context, NULL, 0, NULL) != 1 ||
-	    EVP_MAC_update(key->context, a, a_size) != 1 ||
-	    (b_size > 0 && EVP_MAC_update(key->context, b, b_size) != 1) ||
+	    EVP_MAC_update(key->context, sealed->bytes, sealed->head) != 1 ||
+	    (more_size > 0 &&
+	     EVP_MAC_update(key->context, more, more_size) != 1) ||
 	    EVP_MAC_final(key->context, whole, &size, sizeof whole) != 1)
 		memset(whole, 0, sizeof whole);
 	memcpy(ret_hmac, whole, MESSAGE_HMAC_SIZE);
 }
 
-bool key_proves(struct message_key *key, const uint8_t *a, size_t a_size,
-		const uint8_t *b, size_t b_size,
+bool key_proves(struct message_key *key, const struct sealed *sealed,
 		const uint8_t hmac[MESSAGE_HMAC_SIZE])
 {
 	uint8_t own[MESSAGE_HMAC_SIZE];
 
-	key_hmac(key, a, a_size, b, b_size, own);
+	key_hmac(key, sealed, own);
 	return CRYPTO_memcmp(own, hmac, sizeof own) == 0;
 }

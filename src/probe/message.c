@@ -96,10 +96,10 @@ bool message_pad(struct message *message, size_t size)
 /* RFC 8972 section 4.8: the sequence number and all TLVs before. */
 static bool tlvs_seal(struct message *message, struct message_key *key)
 {
-	size_t base = layout_keyed.size;
+	struct sealed sealed = {message->bytes, 4, layout_keyed.size, 0};
 	uint8_t *value;
 
-	if (message->size == base)
+	if (message->size == sealed.from)
 		return true;
 	if (message->hmac_at == 0) {
 		size_t at = message->size;
@@ -109,8 +109,8 @@ static bool tlvs_seal(struct message *message, struct message_key *key)
 		message->hmac_at = at;
 	}
 	value = message->bytes + message->hmac_at + MESSAGE_TLV_HEAD_SIZE;
-	key_hmac(key, message->bytes, 4, message->bytes + base,
-		 message->hmac_at - base, value);
+	sealed.to = message->hmac_at;
+	key_hmac(key, &sealed, value);
 	return true;
 }
 
@@ -120,6 +120,7 @@ size_t message_end(struct message *message,
 {
 	const struct layout *layout = layout_of(message->keyed);
 	uint8_t *bytes = message->bytes;
+	struct sealed sealed = {.bytes = bytes, .head = layout->hmac};
 	bool ptp = (request->error_estimate & ERROR_PTP) != 0;
 
 	store_be32(bytes, request->seq);
@@ -128,7 +129,7 @@ size_t message_end(struct message *message,
 	store_be16(bytes + layout->ssid, request->ssid);
 	if (!message->keyed)
 		return message->size;
-	key_hmac(key, bytes, layout->hmac, NULL, 0, bytes + layout->hmac);
+	key_hmac(key, &sealed, bytes + layout->hmac);
 	return tlvs_seal(message, key) ? message->size : 0;
 }
 
@@ -161,11 +162,11 @@ bool tlvs_proven(struct message_key *key, const uint8_t *bytes, size_t size,
 
 	while (tlv_next(bytes, size, &at, &tlv, &broken)) {
 		const uint8_t *value = bytes + tlv.head + MESSAGE_TLV_HEAD_SIZE;
+		struct sealed sealed = {bytes, 4, base, tlv.head};
 
 		if (tlv.type == TLV_HMAC)
 			return tlv.size == MESSAGE_HMAC_SIZE && at == size &&
-			       key_proves(key, bytes, 4, bytes + base,
-					  tlv.head - base, value);
+			       key_proves(key, &sealed, value);
 	}
 	return false;
 }
@@ -173,10 +174,11 @@ bool tlvs_proven(struct message_key *key, const uint8_t *bytes, size_t size,
 static enum message_verdict base_check(const uint8_t *bytes, size_t size,
 				       struct message_key *key)
 {
+	struct sealed sealed = {.bytes = bytes, .head = layout_keyed.hmac};
+
 	if (size < (key ? MESSAGE_SIZE_KEYED : MESSAGE_SIZE_TWAMP))
 		return MESSAGE_SHORT;
-	if (key && !key_proves(key, bytes, layout_keyed.hmac, NULL, 0,
-			       bytes + layout_keyed.hmac))
+	if (key && !key_proves(key, &sealed, bytes + layout_keyed.hmac))
 		return MESSAGE_HMAC_WRONG;
 	return MESSAGE_OK;
 }
@@ -272,10 +274,11 @@ static void tlvs_reflect(const struct message_in *request,
 		return;
 	}
 	tlvs_answer(bytes, size, base, reflection);
-	if (key) /* its TLV is the last and whole: it proved the others */
-		key_hmac(key, bytes, 4, bytes + base,
-			 size - TLV_HMAC_WHOLE - base,
-			 bytes + size - MESSAGE_HMAC_SIZE);
+	if (key) { /* its TLV is the last and whole: it proved the others */
+		struct sealed sealed = {bytes, 4, base, size - TLV_HMAC_WHOLE};
+
+		key_hmac(key, &sealed, bytes + size - MESSAGE_HMAC_SIZE);
+	}
 }
 
 size_t message_reply_write(const struct message_in *request,
@@ -284,11 +287,12 @@ size_t message_reply_write(const struct message_in *request,
 {
 	const struct layout *layout = layout_of(key != NULL);
 	uint8_t base[MESSAGE_SIZE_KEYED];
+	struct sealed sealed = {.bytes = base, .head = layout->hmac};
 
 	reflection->told_count = 0;
 	base_answer(request, reflection, layout, base);
 	if (key)
-		key_hmac(key, base, layout->hmac, NULL, 0, base + layout->hmac);
+		key_hmac(key, &sealed, base + layout->hmac);
 	if (request->size <= layout->size) { /* TWAMP's may be shorter */
 		memcpy(ret_bytes, base, request->size);
 		return request->size;

@@ -57,13 +57,17 @@ struct tlv_view {
 bool tlv_next(const uint8_t *bytes, size_t size, size_t *at,
 	      struct tlv_view *ret_tlv, bool *ret_broken);
 
-/* HMAC of up to two parts. */
-void key_hmac(struct message_key *key, const uint8_t *a, size_t a_size,
-	      const uint8_t *b, size_t b_size,
+/* What an HMAC is of: a packet's first 'head' bytes, and those 'from' to
+ * before 'to' (equal: none). */
+struct sealed {
+	const uint8_t *bytes;
+	size_t head, from, to;
+};
+
+void key_hmac(struct message_key *key, const struct sealed *sealed,
 	      uint8_t ret_hmac[MESSAGE_HMAC_SIZE]);
 /* The same against 'hmac', in constant time. */
-bool key_proves(struct message_key *key, const uint8_t *a, size_t a_size,
-		const uint8_t *b, size_t b_size,
+bool key_proves(struct message_key *key, const struct sealed *sealed,
 		const uint8_t hmac[MESSAGE_HMAC_SIZE]);
 
 /* Whether the TLVs of a keyed packet (from 'base' on) prove themselves. */

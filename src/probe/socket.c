@@ -86,11 +86,12 @@ static bool keyed_stamps_known(void)
 		.sin_port = htons(9),
 		.sin_addr.s_addr = INADDR_BROADCAST,
 	};
-	_Alignas(16) uint8_t control[CONTROL_ROOM] = {0};
+	_Alignas(16) uint8_t bytes[CONTROL_ROOM] = {0};
+	struct control control = {bytes, 0};
 	struct msghdr message = {
 		.msg_name = &nowhere,
 		.msg_namelen = sizeof nowhere,
-		.msg_control = control,
+		.msg_control = bytes,
 	};
 	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	uint32_t key = 0;
@@ -98,8 +99,8 @@ static bool keyed_stamps_known(void)
 
 	if (fd < 0)
 		return false;
-	control_add(control, &message.msg_controllen, SOL_SOCKET, SCM_TS_OPT_ID,
-		    &key, sizeof key);
+	control_add(&control, SOL_SOCKET, SCM_TS_OPT_ID, &key, sizeof key);
+	message.msg_controllen = control.size;
 	known = option_set(fd, SOL_SOCKET, SO_TIMESTAMPING,
 			   SOF_TIMESTAMPING_OPT_ID) &&
 		sendmsg(fd, &message, MSG_DONTWAIT) < 0 && errno != EINVAL;
@@ -107,16 +108,17 @@ static bool keyed_stamps_known(void)
 	return known;
 }
 
-void control_add(uint8_t *control, size_t *length, int level, int type,
+void control_add(struct control *control, int level, int type,
 		 const void *value, size_t size)
 {
-	struct cmsghdr *head = (struct cmsghdr *)(void *)(control + *length);
+	struct cmsghdr *head =
+		(struct cmsghdr *)(void *)(control->bytes + control->size);
 
 	head->cmsg_level = level;
 	head->cmsg_type = type;
 	head->cmsg_len = CMSG_LEN(size);
 	memcpy(CMSG_DATA(head), value, size);
-	*length += CMSG_SPACE(size);
+	control->size += CMSG_SPACE(size);
 }
 
 static socklen_t address_size(const struct sockaddr *address)

@@ -148,7 +148,7 @@ int probe_socket_receive(struct probe_socket *socket, int count,
 	return received;
 }
 
-static void local_add(uint8_t *control, size_t *length,
+static void local_add(struct control *control,
 		      const struct sockaddr_storage *local)
 {
 	if (local->ss_family == AF_INET) {
@@ -156,7 +156,7 @@ static void local_add(uint8_t *control, size_t *length,
 			.ipi_spec_dst =
 				((const struct sockaddr_in *)local)->sin_addr};
 
-		control_add(control, length, IPPROTO_IP, IP_PKTINFO, &info,
+		control_add(control, IPPROTO_IP, IP_PKTINFO, &info,
 			    sizeof info);
 	} else if (local->ss_family == AF_INET6) {
 		const struct sockaddr_in6 *from =
@@ -165,13 +165,13 @@ static void local_add(uint8_t *control, size_t *length,
 
 		if (IN6_IS_ADDR_LINKLOCAL(&from->sin6_addr))
 			info.ipi6_ifindex = from->sin6_scope_id;
-		control_add(control, length, IPPROTO_IPV6, IPV6_PKTINFO, &info,
+		control_add(control, IPPROTO_IPV6, IPV6_PKTINFO, &info,
 			    sizeof info);
 	}
 }
 
-static void class_add(const struct probe_socket *socket, uint8_t *control,
-		      size_t *length, int dscp)
+static void class_add(const struct probe_socket *socket,
+		      struct control *control, int dscp)
 {
 	int tos;
 
@@ -179,10 +179,9 @@ static void class_add(const struct probe_socket *socket, uint8_t *control,
 		return;
 	tos = dscp << 2;
 	if (socket->family == AF_INET)
-		control_add(control, length, IPPROTO_IP, IP_TOS, &tos,
-			    sizeof tos);
+		control_add(control, IPPROTO_IP, IP_TOS, &tos, sizeof tos);
 	else
-		control_add(control, length, IPPROTO_IPV6, IPV6_TCLASS, &tos,
+		control_add(control, IPPROTO_IPV6, IPV6_TCLASS, &tos,
 			    sizeof tos);
 }
 
@@ -196,8 +195,7 @@ static void out_set(struct probe_socket *socket, int i,
 		    const struct probe_packet *packet)
 {
 	struct msghdr *message = &socket->out[i].msg_hdr;
-	uint8_t *control = socket->out_control[i];
-	size_t length = 0;
+	struct control control = {socket->out_control[i], 0};
 
 	socket->out_parts[i] = (struct iovec){packet->bytes, packet->size};
 	message->msg_name = NULL;
@@ -208,17 +206,17 @@ static void out_set(struct probe_socket *socket, int i,
 					       ? sizeof(struct sockaddr_in)
 					       : sizeof(struct sockaddr_in6);
 	}
-	local_add(control, &length, &packet->local);
-	class_add(socket, control, &length, packet->dscp);
+	local_add(&control, &packet->local);
+	class_add(socket, &control, packet->dscp);
 	if (is_stamped(socket, packet)) {
-		control_add(control, &length, SOL_SOCKET, SO_TIMESTAMPING,
+		control_add(&control, SOL_SOCKET, SO_TIMESTAMPING,
 			    &socket->tx_flags, sizeof socket->tx_flags);
 		if (socket->keyed)
-			control_add(control, &length, SOL_SOCKET, SCM_TS_OPT_ID,
+			control_add(&control, SOL_SOCKET, SCM_TS_OPT_ID,
 				    &packet->key, sizeof packet->key);
 	}
-	message->msg_control = length > 0 ? control : NULL;
-	message->msg_controllen = length;
+	message->msg_control = control.size > 0 ? control.bytes : NULL;
+	message->msg_controllen = control.size;
 }
 
 /* The kernel counts a stamped packet once it got so far as to be built, also

@@ -33,8 +33,13 @@ struct probe_socket {
 	_Alignas(16) uint8_t out_control[PROBE_BATCH][CONTROL_ROOM];
 };
 
-/* Adds a control message behind *length bytes. */
-void control_add(uint8_t *control, size_t *length, int level, int type,
+/* Control messages: 'size' bytes of CONTROL_ROOM. */
+struct control {
+	uint8_t *bytes;
+	size_t size;
+};
+
+void control_add(struct control *control, int level, int type,
 		 const void *value, size_t size);
 
 static inline struct wall wall_of(const struct timespec *ts)

@@ -143,31 +143,31 @@ static struct values values_make(const struct samples *samples, int way,
 	return values;
 }
 
-static u128 sum_of(const struct values *values)
+static u128 sum_of(const uint64_t *values, size_t count)
 {
 	u128 sum = 0;
 
-	for (size_t i = 0; i < values->count; i++)
-		sum += values->all[i];
+	for (size_t i = 0; i < count; i++)
+		sum += values[i];
 	return sum;
 }
 
 /* The largest r with r^2 n^2 (n - 1) <= scale^2 sum of (n x - S)^2: x's
  * distances from the mean, with no fraction in it. */
-static uint64_t deviation_of(const struct values *values, uint64_t scale)
+uint64_t values_deviation(const uint64_t *values, size_t count, uint64_t scale)
 {
-	i128 n = (i128)values->count, sum = (i128)sum_of(values);
+	i128 n = (i128)count, sum = (i128)sum_of(values, count);
 	struct big spread = big_of(0);
 	struct big share = big_of((u128)n * (u128)n);
 	uint64_t low = 0, high = 0;
 
-	for (size_t i = 0; i < values->count; i++) {
-		i128 away = n * (i128)values->all[i] - sum;
+	for (size_t i = 0; i < count; i++) {
+		i128 away = n * (i128)values[i] - sum;
 		struct big part = big_of((u128)(away < 0 ? -away : away));
 
 		spread = big_plus(spread, big_times(part, part));
-		if (values->all[i] * scale + 1 > high)
-			high = values->all[i] * scale + 1;
+		if (values[i] * scale + 1 > high)
+			high = values[i] * scale + 1;
 	}
 	spread = big_times(spread, big_of((u128)scale * scale));
 	share = big_times(share, big_of((u128)n - 1));
@@ -181,13 +181,6 @@ static uint64_t deviation_of(const struct values *values, uint64_t scale)
 			high = middle;
 	}
 	return low;
-}
-
-uint64_t values_deviation(const uint64_t *values, size_t count, uint64_t scale)
-{
-	struct values list = {(uint64_t *)(uintptr_t)values, count};
-
-	return deviation_of(&list, scale);
 }
 
 struct measure {
@@ -212,9 +205,10 @@ static struct measure measure_make(const struct samples *samples, int way,
 			m.max = values.all[i];
 	}
 	if (m.count > 0)
-		m.mean = (uint64_t)(sum_of(&values) * scale / m.count);
+		m.mean = (uint64_t)(sum_of(values.all, values.count) * scale /
+				    m.count);
 	if (m.count > 1)
-		m.deviation = deviation_of(&values, scale);
+		m.deviation = values_deviation(values.all, values.count, scale);
 	free(values.all);
 	return m;
 }

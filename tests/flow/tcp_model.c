@@ -71,6 +71,19 @@ static void again(struct side *us, int64_t bytes)
 	us->counters[BYTES] += (uint64_t)bytes;
 }
 
+/* The other side's repeated acknowledgments asked for it. */
+static bool asked_for(const struct side *them, const struct drawn *d)
+{
+	return them->repeats >= 2 && them->ack == d->seq &&
+	       d->at_ns >= them->last_ns && d->at_ns - them->last_ns < 20 * MS;
+}
+
+static bool comes_late(const struct side *us, const struct drawn *d)
+{
+	return fills(us, d) && d->at_ns >= us->next_ns &&
+	       d->at_ns - us->next_ns < 3 * MS;
+}
+
 static void sequence(struct side *us, const struct side *them,
 		     const struct drawn *d)
 {
@@ -81,12 +94,7 @@ static void sequence(struct side *us, const struct side *them,
 		again(us, d->seq < us->next ? old : d->size);
 	else if (d->seq >= us->next || (d->size > 1 && d->seq == us->next - 1))
 		return;
-	else if (them->repeats >= 2 && them->ack == d->seq &&
-		 d->at_ns >= them->last_ns &&
-		 d->at_ns - them->last_ns < 20 * MS)
-		again(us, old);
-	else if (fills(us, d) && d->at_ns >= us->next_ns &&
-		 d->at_ns - us->next_ns < 3 * MS)
+	else if (!asked_for(them, d) && comes_late(us, d))
 		us->counters[LATE]++;
 	else
 		again(us, old);

@@ -508,7 +508,7 @@ static void knows_what_began_on_one_interface(void **state)
 	for (unsigned round = 0; round < 2; round++) {
 		for (uint16_t i = 0; i < 1000; i++)
 			GIVE(&kept, .from = A, .to = B, .from_port = i,
-			     .to_port = 9, .at_ns = T + i % 2 * 20 * S);
+			     .to_port = 9, .at_ns = T + 20 * S * (i % 2));
 		for (uint16_t i = 0; i < 1000; i++)
 			GIVE(&kept, .from = A, .to = B, .from_port = i,
 			     .to_port = 9, .interface = 1, .at_ns = T + 35 * S);

@@ -103,7 +103,7 @@ static void begins_anew_after_the_active_timeout(void **state)
 	statistics_open(&kept, FLOW_STATISTICS_ALL);
 	for (int i = 0; i < 7; i++)
 		GIVE(&kept, .from = 1, .to = 2, .bytes = 100,
-		     .at_ns = BASE_NS + i * 20 * S);
+		     .at_ns = BASE_NS + 20 * S * i);
 	flow_table_flush(kept.table, FLOW_END_FORCED);
 	assert_int_equal(kept.count, 3);
 	for (unsigned i = 0; i < 3; i++) {

@@ -316,7 +316,7 @@ static void losses_have_periods_and_distances(void **state)
 
 	(void)state;
 	for (uint32_t seq = 1; seq <= 10; seq++) {
-		struct trip trip = trip_of(seq, seq * 1000, 500);
+		struct trip trip = trip_of(seq, seq * INT64_C(1000), 500);
 
 		if (seq == 3 || seq == 4 || seq == 8)
 			trip.flags = TRIP_LOST | TRIP_LEG_KNOWN |
@@ -349,10 +349,10 @@ static void delays_vary_as_rfc_5481_says(void **state)
 
 	(void)state;
 	for (uint32_t seq = 0; seq < 6; seq++) {
-		struct trip trip = trip_of(seq, seq * 10000, 5000);
+		struct trip trip = trip_of(seq, seq * INT64_C(10000), 5000);
 
 		trip.at_ns[LEG_FORWARD][POINT_RECEIVE] =
-			seq * 10000 + delays[seq] + 1000000000;
+			seq * INT64_C(10000) + delays[seq] + 1000000000;
 		trip.stamped |= POINT_BIT(LEG_FORWARD, POINT_RECEIVE);
 		if (delays[seq] == 0) {
 			trip.flags = TRIP_LOST;
@@ -382,12 +382,12 @@ static void a_step_of_the_other_clock_is_no_variation(void **state)
 
 	(void)state;
 	for (uint32_t seq = 0; seq < 100; seq++) {
-		struct trip trip = trip_of(seq, seq * 10000, 5000);
+		struct trip trip = trip_of(seq, seq * INT64_C(10000), 5000);
 		struct offset_reading reading = {.regime = seq >= 50};
 
 		reading.best_ns = seq < 50 ? 0 : -NS_PER_S;
 		trip.at_ns[LEG_FORWARD][POINT_RECEIVE] =
-			seq * 10000 + 1000 + reading.best_ns;
+			seq * INT64_C(10000) + 1000 + reading.best_ns;
 		trip.stamped |= POINT_BIT(LEG_FORWARD, POINT_RECEIVE);
 		tally_trip(tally, &trip, &reading);
 	}
@@ -416,7 +416,7 @@ static void measures_its_own_cost(void **state)
 		assert_false(tally_own_cost(tally, &cost));
 		for (uint32_t seq = 0; seq < 1000; seq++) {
 			struct trip trip = trip_of(
-				seq, seq * 100000,
+				seq, seq * INT64_C(100000),
 				(int64_t)(model_scale(&model, 5000, 40000)) +
 					(seq & 1 ? 0 : 600));
 

@@ -120,7 +120,7 @@ static void stop(int number)
 static void fail(const char *what)
 {
 	perror(what);
-	exit(2);
+	_exit(2);
 }
 
 static int64_t now_ns(void)
@@ -129,6 +129,21 @@ static int64_t now_ns(void)
 
 	clock_gettime(CLOCK_REALTIME, &ts);
 	return ts.tv_sec * NS_PER_S + ts.tv_nsec;
+}
+
+static int64_t number_of(const char *text, int64_t max)
+{
+	char *end;
+	long long number;
+
+	errno = 0;
+	number = strtoll(text, &end, 10);
+	if (errno != 0 || end == text || *end || number < 0 || number > max) {
+		fprintf(stderr, "relay: %s: no number from 0 to %lld\n", text,
+			(long long)max);
+		_exit(2);
+	}
+	return number;
 }
 
 static void *grown(void *old, size_t count, size_t size)
@@ -257,7 +272,7 @@ static struct frame *frame_get(void)
 
 	if (relay.free_count == 0) {
 		fprintf(stderr, "relay: too many packets under way\n");
-		exit(2);
+		_exit(2);
 	}
 	frame = relay.free_frames[--relay.free_count];
 	if (!frame->bytes)
@@ -577,8 +592,8 @@ int main(int argc, char **argv)
 				"LOG DELAY_NS [keyed]\n");
 		return 2;
 	}
-	relay.port = (uint16_t)atoi(argv[3]);
-	relay.delay_ns = atoll(argv[6]);
+	relay.port = (uint16_t)number_of(argv[3], UINT16_MAX);
+	relay.delay_ns = number_of(argv[6], INT32_MAX);
 	relay.keyed = argc > 7;
 	script_read(argv[4]);
 	for (size_t i = 0; i < FRAMES_COUNT; i++)
