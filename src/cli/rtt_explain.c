@@ -1,6 +1,7 @@
 /* 'sonde rtt --explain': who is to blame, and how one knows. */
 #include <errno.h>
 #include <inttypes.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -177,7 +178,8 @@ static void culprit_print(const struct culprit *culprit, size_t rank, FILE *to)
 	fprintf(to,
 		"   %u of %u packets beyond 95 %% of those before; sure by "
 		"%.4g %%\n",
-		culprit->beyond, culprit->packets, culprit->confidence * 100);
+		culprit->beyond, culprit->packets,
+		fmin(culprit->confidence * 100, 99.9)); /* never certain */
 }
 
 static void head_print(const struct rtt_explain *explain,
