@@ -4,8 +4,8 @@
  * if they were ever asked for) and is keyed by (probe, epoch, seq): a live flow
  * is written again as it grows and its row replaced, so that what is on disk is
  * never older than the last commit.  'rtt_runs', 'rtt_packets' and
- * 'rtt_histograms' hold round trips.  'interface_counters' has one row a sample,
- * 'runs' one row a start with its ledger, 'meta' the schema's version.
+ * 'rtt_histograms' hold round trips.  'interface_counters' has one row a
+ * sample, 'runs' one row a start with its ledger, 'meta' the schema's version.
  *
  * Journal mode WAL, synchronous NORMAL: whatever kills the process, every
  * committed row is there and the file is sound.
