@@ -172,6 +172,15 @@ static int socket_make(struct sender *sender, struct fault *ret_fault)
 	return probe_socket_open(&socket, &sender->socket, ret_fault);
 }
 
+/* Of every packet.  The first one's seal adds its TLV to the message. */
+static size_t size_of(const struct message *message)
+{
+	bool sealed = message->keyed && message->size > MESSAGE_SIZE_KEYED;
+
+	return message->size +
+	       (sealed ? MESSAGE_TLV_HEAD_SIZE + MESSAGE_HMAC_SIZE : 0);
+}
+
 static int parts_make(struct sender *sender, struct fault *ret_fault)
 {
 	const struct sender_options *options = &sender->options;
@@ -181,6 +190,7 @@ static int parts_make(struct sender *sender, struct fault *ret_fault)
 		rc = message_make(sender, ret_fault);
 	if (rc < 0)
 		return rc;
+	sender->size = size_of(&sender->message);
 	if (getrandom(&sender->ssid, sizeof sender->ssid, 0) < 0)
 		sender->ssid = (uint16_t)getpid();
 	sender->ssid |= sender->ssid == 0; /* 0 is none */
@@ -259,12 +269,7 @@ point_set sender_points(const struct sender *sender)
 
 size_t sender_size(const struct sender *sender)
 {
-	size_t seal = sender->message.keyed && sender->message.hmac_at == 0 &&
-				      sender->message.size > MESSAGE_SIZE_KEYED
-			      ? MESSAGE_TLV_HEAD_SIZE + MESSAGE_HMAC_SIZE
-			      : 0;
-
-	return sender->message.size + seal;
+	return sender->size;
 }
 
 bool sender_peer_knows_points(const struct sender *sender)

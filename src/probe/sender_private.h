@@ -34,6 +34,7 @@ struct sender {
 	struct message message; /* made once, sealed anew for each packet */
 	uint8_t *points_value;  /* of its points TLV; NULL: it has none */
 	uint8_t *bytes;
+	size_t size; /* of every packet; fixed before the thread starts */
 	uint16_t ssid;
 	uint16_t error_estimate;
 	int step_fd; /* timerfd that ends when CLOCK_REALTIME is set */
