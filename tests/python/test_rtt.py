@@ -154,7 +154,9 @@ class Trouble(unittest.TestCase):
                 stdout=subprocess.PIPE, text=True) as process:
             process.stdout.readline()
             process.send_signal(signal.SIGINT)
-            *packets, summary = lines_of(process.communicate(timeout=20)[0])
+            # Not communicate(): it passes over what readline() has buffered.
+            *packets, summary = lines_of(process.stdout.read())
+            process.wait(timeout=20)
         self.assertEqual([packet["seq"] for packet in packets], list(range(1, summary["slots"])))
         self.assertEqual(process.returncode, 0 if summary["lost"] == 0 else 3)
 
