@@ -201,7 +201,7 @@ static void input_decode(const struct batch *batch, size_t place,
 
 	if (input->bytes)
 		(void)packet_decode(input, ret_packet);
-	else if (ret_packet != &batch->packets[place])
+	else
 		*ret_packet = batch->packets[place];
 }
 
@@ -249,7 +249,7 @@ static struct block_walk walk_begin(const struct batch *batch, uint16_t shard)
 	return walk;
 }
 
-/* Decodes the block into 'own', which may be its place, and goes on. */
+/* Decodes the block into 'own', and goes on. */
 static uint32_t walk_decode(struct block_walk *walk, struct packet *own)
 {
 	const struct batch *batch = walk->batch;
@@ -269,15 +269,6 @@ static uint32_t walk_decode(struct block_walk *walk, struct packet *own)
 	walk->left = left;
 	walk->block = next;
 	return count;
-}
-
-void part_decode(struct batch *batch, uint16_t shard)
-{
-	struct block_walk walk = walk_begin(batch, shard);
-
-	while (walk.left > 0)
-		(void)walk_decode(&walk,
-				  &batch->packets[(size_t)walk.block * BLOCK]);
 }
 
 static struct frame_part frames_part(const struct batch *batch, uint32_t begin,
@@ -305,37 +296,7 @@ void batch_decode(struct batch *batch, const struct engine *engine)
 
 /* --- metering ----------------------------------------------------------- */
 
-/* Another core may have written them: they are called in time. */
-static void block_prefetch(const struct packet *packets, uint32_t count)
-{
-	for (uint32_t i = 0; i < count; i++) {
-		const char *bytes = (const char *)&packets[i];
-
-		__builtin_prefetch(bytes);
-		__builtin_prefetch(bytes + 64);
-	}
-}
-
-static void decoded_meter(struct worker *worker, const struct batch *batch)
-{
-	const struct part *part = &batch->parts[worker->shard];
-	uint32_t left = part->count;
-	uint16_t block = part->first;
-
-	while (left > 0) {
-		const struct packet *packets =
-			&batch->packets[(size_t)block * BLOCK];
-		uint32_t count = block_fill(left);
-
-		block = block_after(batch, block, left);
-		left -= count;
-		block_prefetch(&batch->packets[(size_t)block * BLOCK],
-			       block_fill(left));
-		flow_table_meter(worker->table, packets, count);
-	}
-}
-
-static void raw_meter(struct worker *worker, const struct batch *batch)
+static void order_meter(struct worker *worker, const struct batch *batch)
 {
 	struct block_walk walk = walk_begin(batch, worker->shard);
 	struct packet packets[BLOCK];
@@ -358,23 +319,9 @@ static size_t part_next(const struct batch *batch, struct part_cursor *cursor)
 	return (size_t)cursor->block * BLOCK + cursor->at++ % BLOCK;
 }
 
-static void one_meter(struct worker *worker, const struct batch *batch,
-		      size_t place, bool decoded)
-{
-	struct packet own;
-
-	if (decoded) {
-		flow_table_meter(worker->table, &batch->packets[place], 1);
-		return;
-	}
-	input_decode(batch, place, &own);
-	flow_table_meter(worker->table, &own, 1);
-}
-
 /* Packet by packet, as one worker alone would see them: what other shards
  * know of the time is news to this one. */
-static void disorder_meter(struct worker *worker, const struct batch *batch,
-			   bool decoded)
+static void disorder_meter(struct worker *worker, const struct batch *batch)
 {
 	struct part_cursor cursors[ENGINE_WORKERS_MAX];
 	struct timeline *timeline = &worker->timeline;
@@ -393,12 +340,16 @@ static void disorder_meter(struct worker *worker, const struct batch *batch,
 		} else if (shard == worker->shard && wall_before(at, before)) {
 			flow_table_advance(worker->table, before);
 		}
-		if (shard == worker->shard)
-			one_meter(worker, batch, place, decoded);
+		if (shard == worker->shard) {
+			struct packet own;
+
+			input_decode(batch, place, &own);
+			flow_table_meter(worker->table, &own, 1);
+		}
 	}
 }
 
-void part_meter(struct worker *worker, const struct batch *batch, bool decoded)
+void part_meter(struct worker *worker, const struct batch *batch)
 {
 	struct timeline *timeline = &worker->timeline;
 
@@ -408,12 +359,9 @@ void part_meter(struct worker *worker, const struct batch *batch, bool decoded)
 	if (batch->in_order && !wall_before(batch->oldest, timeline->newest)) {
 		timeline_take(timeline, batch->oldest);
 		timeline_take(timeline, batch->newest);
-		if (decoded)
-			decoded_meter(worker, batch);
-		else
-			raw_meter(worker, batch);
+		order_meter(worker, batch);
 	} else {
-		disorder_meter(worker, batch, decoded);
+		disorder_meter(worker, batch);
 	}
 	flow_table_advance(worker->table, timeline->newest);
 }

@@ -114,25 +114,13 @@ struct timeline {
 #define BLOCK     32U /* packets that a table meters at once */
 #define BLOCK_MAX (BATCH_MAX / BLOCK + ENGINE_WORKERS_MAX)
 
-/* Who decodes a shard's part of a batch.  It is left to the worker that meters
- * it, unless another one has nothing better to do. */
-enum part_state { PART_RAW, PART_TAKEN, PART_DECODED };
-
 /* One worker's part of a batch: its blocks are a chain, all full but the
  * last. */
 struct part {
 	_Alignas(64) uint32_t count; /* packets */
 	uint16_t first;
 	uint16_t last;
-	_Atomic uint64_t state; /* part_of() the batch's number */
 };
-
-/* The number says which batch it is, where the memory may be another's by
- * now. */
-static inline uint64_t part_of(uint64_t number, enum part_state state)
-{
-	return number << 2 | state;
-}
 
 /* Frames on their way through a lane. */
 struct batch {
@@ -157,8 +145,7 @@ struct batch {
 							by frame */
 	struct frame frames[BATCH_MAX];
 	/* By place in the blocks.  What had to be decoded to know its shard
-	 * has no bytes any more: it is in 'packets', as all is of a part that
-	 * is decoded. */
+	 * has no bytes any more: it is in 'packets'. */
 	_Alignas(64) struct packet_input inputs[BLOCK_MAX * BLOCK];
 	_Alignas(64) struct packet packets[BLOCK_MAX * BLOCK];
 };
@@ -392,10 +379,8 @@ void feed_take_back(struct feed *feed);
 void batch_deal(struct batch *batch, const struct lane *lane);
 /* Of an interface: decodes all. */
 void batch_decode(struct batch *batch, const struct engine *engine);
-/* Decodes a part in the place of the worker that will meter it. */
-void part_decode(struct batch *batch, uint16_t shard);
-/* Meters the worker's part, which may be 'decoded' already. */
-void part_meter(struct worker *worker, const struct batch *batch, bool decoded);
+/* Decodes and meters the worker's part. */
+void part_meter(struct worker *worker, const struct batch *batch);
 /* Meters a batch that is all the worker's, decoding it if it is raw. */
 void batch_meter(struct worker *worker, struct batch *batch);
 /* 0 to count - 1. */

@@ -4,9 +4,8 @@
  * the frames, outside of it a file's are dealt to shards.  Batches are
  * numbered as they are taken, and every worker whose table they are for
  * decodes and meters its part in that order; it does so first, and takes
- * batches with the time that is left.  So the order within each flow is kept.
- * Whoever falls behind, busy with the packets of an elephant, has its parts
- * decoded by the others before they take more.
+ * batches with the time that is left.  So the order within each flow is kept,
+ * and whoever is not busy with the packets of an elephant reads and deals.
  *
  *     files        one lane; every worker meters its part of each batch
  *     interfaces   a lane a worker; its owner meters all of it, others take
@@ -24,9 +23,7 @@
 #include "base/clock.h"
 #include "engine/engine_private.h"
 
-#define HELP_BEHIND 12   /* batches that a worker is behind to get help */
-#define HELP_AHEAD  2    /* how far from where it is, not to meet it */
-#define SPINS       5000 /* looks before a worker sleeps: some 20 us */
+#define SPINS 5000 /* looks before a worker sleeps: some 20 us */
 
 /* What became of an attempt: the feed had no frames; or it is another's at
  * this moment, has ended, or all batches are on their way. */
@@ -216,29 +213,9 @@ static enum taking lane_take(struct lane *lane, struct worker *worker)
 		batch_deal(batch, lane);
 	else if (worker->lane != lane)
 		batch_decode(batch, lane->engine);
-	for (uint16_t i = 0; i < lane->shard_count; i++)
-		atomic_store_explicit(&batch->parts[i].state,
-				      part_of(number, PART_RAW),
-				      memory_order_relaxed);
 	atomic_store(&lane->slots[number & lane->slot_mask].ready, number + 1);
 	lane_rouse(lane);
 	return TAKING_DONE;
-}
-
-/* False: another one is just decoding it. */
-static bool lane_part_meter(struct worker *worker, struct batch *batch,
-			    uint64_t number)
-{
-	_Atomic uint64_t *state = &batch->parts[worker->shard].state;
-	uint64_t raw = part_of(number, PART_RAW);
-	bool own = atomic_compare_exchange_strong(state, &raw,
-						  part_of(number, PART_TAKEN));
-
-	if (!own && raw != part_of(number, PART_DECODED))
-		return false;
-	if (worker->table)
-		part_meter(worker, batch, !own);
-	return true;
 }
 
 /* Meters the next batch, if it is there. */
@@ -253,60 +230,14 @@ static bool lane_meter(struct worker *worker)
 	if (atomic_load(&slot->ready) != next + 1)
 		return false;
 	batch = slot->batch;
-	if (lane_live(lane)) {
-		if (worker->table)
-			batch_meter(worker, batch);
-	} else if (!lane_part_meter(worker, batch, next)) {
-		return false;
-	}
+	if (worker->table && lane_live(lane))
+		batch_meter(worker, batch);
+	else if (worker->table)
+		part_meter(worker, batch);
 	atomic_store(&worker->next, next + 1);
 	if (atomic_fetch_sub(&batch->left, 1) == 2)
 		lane_rouse(lane);
 	return true;
-}
-
-/* Decodes the first part of the other's that it will not come to just now. */
-static bool part_help(struct lane *lane, struct worker *other)
-{
-	uint64_t taken = atomic_load(&lane->taken);
-	uint64_t number = atomic_load(&other->next);
-
-	if (taken - number < HELP_BEHIND)
-		return false;
-	for (number += HELP_AHEAD; number < taken; number++) {
-		struct lane_slot *slot = &lane->slots[number & lane->slot_mask];
-		uint64_t raw = part_of(number, PART_RAW);
-		struct part *part;
-
-		if (atomic_load(&slot->ready) != number + 1)
-			return false;
-		part = &slot->batch->parts[other->shard];
-		if (atomic_load(&part->state) != raw ||
-		    !atomic_compare_exchange_strong(
-			    &part->state, &raw, part_of(number, PART_TAKEN)))
-			continue;
-		part_decode(slot->batch, other->shard);
-		atomic_store(&part->state, part_of(number, PART_DECODED));
-		worker_rouse(other);
-		return true;
-	}
-	return false;
-}
-
-/* Of a file: decodes for whoever is behind. */
-static bool parts_help(struct worker *worker)
-{
-	struct engine *engine = worker->engine;
-
-	if (lane_live(worker->lane))
-		return false;
-	for (size_t i = 1; i < engine->worker_count; i++) {
-		size_t other = (worker->index + i) % engine->worker_count;
-
-		if (part_help(worker->lane, &engine->workers[other]))
-			return true;
-	}
-	return false;
 }
 
 /* Of interfaces: decodes for a worker that has more than it can do. */
@@ -330,7 +261,7 @@ static bool worker_turn(struct worker *worker, bool *ret_empty)
 	enum taking taking;
 
 	*ret_empty = false;
-	if (lane_meter(worker) || parts_help(worker))
+	if (lane_meter(worker))
 		return true;
 	taking = lane_take(worker->lane, worker);
 	*ret_empty = taking == TAKING_EMPTY;
