@@ -16,7 +16,7 @@ static const struct {
 	{"Privileges", privileges_check}, {"Software stamps", stamps_check},
 	{"Hardware stamps", cards_check}, {"Huge pages", pages_check},
 	{"Store", store_check},           {"Clock", clock_check},
-	{"Interfaces", interfaces_check},
+	{"Interfaces", interfaces_check}, {"Round trips", points_check},
 };
 
 #define CHECK_COUNT (sizeof checks / sizeof checks[0])
@@ -99,6 +99,7 @@ static const char *const report_words[] = {"table", "json", NULL};
 
 struct doctor_options {
 	int64_t format; /* index of report_words */
+	char *interface;
 	struct common_options common;
 };
 
@@ -111,10 +112,19 @@ static const struct option_row doctor_rows[] = {
 	 .words = report_words,
 	 .placeholder = "FORMAT",
 	 .help = "how the report is written; json is an object a line"},
+	{.name = "interface",
+	 .letter = 'i',
+	 .where = OPTION_LINE,
+	 .type = OPTION_TEXT,
+	 .offset = offsetof(struct doctor_options, interface),
+	 .min = 1,
+	 .placeholder = "NAME",
+	 .preset_note = "lo",
+	 .help = "round trip packets leave by this interface"},
 };
 
 static const struct option_group doctor_groups[] = {
-	{"Output", doctor_rows, 1, 0},
+	{"Output", doctor_rows, sizeof doctor_rows / sizeof *doctor_rows, 0},
 	{"Others", common_rows, COMMON_ROWS_COUNT,
 	 offsetof(struct doctor_options, common)},
 };
@@ -128,6 +138,7 @@ static int machine_examine(const struct doctor_options *options)
 
 	if (!doctor)
 		return usage_fail("out of memory");
+	doctor->interface = options->interface;
 	for (size_t i = 0; i < CHECK_COUNT; i++) {
 		doctor->area = checks[i].area;
 		checks[i].check(doctor);

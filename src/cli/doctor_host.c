@@ -29,9 +29,10 @@ static const struct privilege {
 	 "for promiscuous mode and hardware stamps"},
 	{CAP_IPC_LOCK, FINDING_WARN, "CAP_IPC_LOCK",
 	 "to keep tables from being swapped out"},
-	{CAP_BPF, FINDING_WARN, "CAP_BPF", "by no part of this version"},
+	{CAP_BPF, FINDING_WARN, "CAP_BPF",
+	 "for tiers T2 and T3 of round trips"},
 	{CAP_PERFMON, FINDING_WARN, "CAP_PERFMON",
-	 "by no part of this version"},
+	 "for tiers T2 and T3 of round trips"},
 };
 
 static uint64_t capabilities_effective(void)

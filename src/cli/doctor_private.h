@@ -24,9 +24,10 @@ struct finding {
 struct doctor {
 	struct finding findings[FINDINGS_MAX];
 	size_t count;
-	const char *area; /* of the check that runs */
-	bool live;        /* a live backend captured a frame */
-	bool kept;        /* a database kept a record */
+	const char *area;      /* of the check that runs */
+	const char *interface; /* for round trips; NULL: lo */
+	bool live;             /* a live backend captured a frame */
+	bool kept;             /* a database kept a record */
 };
 
 /* Adds a finding of the running check and returns it, so that a remedy can
@@ -55,5 +56,6 @@ void pages_check(struct doctor *doctor);
 void store_check(struct doctor *doctor);
 void clock_check(struct doctor *doctor);
 void interfaces_check(struct doctor *doctor);
+void points_check(struct doctor *doctor);
 
 #endif

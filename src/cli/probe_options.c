@@ -25,6 +25,14 @@ const struct option_row key_rows[KEY_ROWS_COUNT] = {
 	 .help = "the same, hexadecimal digits in a file"},
 };
 
+const char *const tier_choices[] = {"auto", "T0", "T1", "T2", "T3", NULL};
+
+enum tier tier_chosen(int64_t choice, bool *ret_forced)
+{
+	*ret_forced = choice > 0;
+	return choice > 0 ? (enum tier)(choice - 1) : TIER_FUNCTION;
+}
+
 static int digit_of(char c)
 {
 	static const char digits[] = "0123456789abcdef";

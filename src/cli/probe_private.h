@@ -37,7 +37,7 @@ enum { RTT_C, RTT_PYTHON };
 struct rtt_options {
 	int64_t port, rate, interval_ns, count, duration_ns, size, dscp,
 		reply_dscp, ttl, timeout_ns, seed, cpu, sender, reflector,
-		python_port;
+		python_port, tier;
 	char *local, *interface, *against, *store, *plot;
 	bool ip4, ip6, echo, poisson, sleep, realtime, hardware, unstamped,
 		interleave, json, explain;
@@ -53,5 +53,9 @@ struct rtt_result;
 void rtt_counters_json(const struct sender_counters *counters,
 		       uint64_t trips_lost, FILE *to);
 void rtt_summary_json(const struct rtt_result *result, FILE *to);
+
+/* Of --tier: the first is as high as can be had. */
+extern const char *const tier_choices[];
+enum tier tier_chosen(int64_t choice, bool *ret_forced);
 
 #endif

@@ -12,7 +12,7 @@
 #define AT(member)   offsetof(struct reflect_options, member)
 
 struct reflect_options {
-	int64_t port, rate, sessions, python_port;
+	int64_t port, rate, sessions, python_port, tier;
 	char *local, *interface;
 	bool stateless, refuse_class, hardware, json;
 	struct key_options key;
@@ -80,6 +80,13 @@ static const struct option_row rows[] = {
 	 .preset_note = "none",
 	 .help = "another reflector, in Python, on this port: what does an "
 		 "interpreter add?"},
+	{.name = "tier",
+	 .type = OPTION_WORD,
+	 .offset = AT(tier),
+	 .words = tier_choices,
+	 .placeholder = "TIER",
+	 .help = "stamps by: T0 program, T1 socket, T2 tracepoints, T3 "
+		 "functions"},
 	{.name = "json",
 	 .type = OPTION_BOOL,
 	 .offset = AT(json),
@@ -111,6 +118,7 @@ static int socket_add(struct reflector *reflector,
 		.local = (const struct sockaddr *)local,
 		.interface = options->interface,
 		.hardware = options->hardware,
+		.unstamped = options->tier == 1, /* T0 */
 	};
 	struct probe_socket *made;
 	int rc = probe_socket_open(&asked, &made, ret_fault);
@@ -143,22 +151,31 @@ static int sockets_add(struct reflector *reflector,
 	return rc4 == 0 || rc6 == 0 ? 0 : rc4;
 }
 
-static void counters_print(const struct reflector_counters *counters, bool json)
+static void rows_print(const struct counter_row *group, size_t count,
+		       const uint64_t *values, bool json)
 {
-	const uint64_t *values = (const uint64_t *)counters;
-
-	for (size_t i = 0; i < reflector_counter_count; i++) {
-		const struct counter_row *row = &reflector_counter_rows[i];
-
+	for (size_t i = 0; i < count; i++) {
 		if (json)
-			printf("%s\"%s\":%" PRIu64, i ? "," : "{", row->name,
-			       values[i]);
+			printf("\"%s\":%" PRIu64 ",", group[i].name, values[i]);
 		else if (values[i] > 0)
-			printf("%14" PRIu64 "  %s: %s\n", values[i], row->unit,
-			       row->line);
+			printf("%14" PRIu64 "  %s: %s\n", values[i],
+			       group[i].unit, group[i].line);
 	}
+}
+
+static void counters_print(const struct reflector_counters *counters,
+			   const struct watcher *watcher, bool json)
+{
+	struct watcher_counters watched = watcher_counters(watcher);
+
 	if (json)
-		printf("}\n");
+		printf("{");
+	rows_print(reflector_counter_rows, reflector_counter_count,
+		   (const uint64_t *)counters, json);
+	rows_print(watcher_counter_rows, watcher_counter_count,
+		   (const uint64_t *)&watched, json);
+	if (json)
+		printf("\"tier\":\"%s\"}\n", tier_words[watcher_tier(watcher)]);
 }
 
 /* The same options; it ends when we do. */
@@ -184,7 +201,8 @@ static int python_begin(const struct reflect_options *options,
 	return rc < 0 ? usage_fail("reflect: %s", fault.text) : -1;
 }
 
-static int reflect_loop(struct reflector *reflector, bool json,
+static int reflect_loop(struct reflector *reflector,
+			const struct watcher *watcher, bool json,
 			struct python_child *child)
 {
 	struct reflector_counters counters;
@@ -201,7 +219,7 @@ static int reflect_loop(struct reflector *reflector, bool json,
 	}
 	signals_release();
 	counters = reflector_counters(reflector);
-	counters_print(&counters, json);
+	counters_print(&counters, watcher, json);
 	if (rc < 0)
 		fprintf(stderr, "sonde: reflect: %s\n", err_sentence(rc));
 	return rc < 0 ? EXIT_PARTIAL : EXIT_DONE;
@@ -230,6 +248,25 @@ static int reflect_begin(const struct reflect_options *options,
 	return rc < 0 ? usage_fail("reflect: %s", fault.text) : -1;
 }
 
+/* What takes a privilege is done. */
+static void watch_begin(const struct reflect_options *options,
+			struct watcher *watcher, struct reflector *reflector)
+{
+	struct sockaddr_in local = {.sin_family = AF_INET,
+				    .sin_port = htons((uint16_t)options->port)};
+	struct sockaddr_storage storage = {0};
+
+	memcpy(&storage, &local, sizeof local);
+	(void)watcher_reflector(watcher, reflector, &storage);
+	(void)privileges_drop();
+	if (options->json)
+		return;
+	fprintf(stderr, "sonde: reflect: tier %s: %s%s%s\n",
+		tier_words[watcher_tier(watcher)],
+		tier_lines[watcher_tier(watcher)],
+		*watcher_note(watcher) ? "; " : "", watcher_note(watcher));
+}
+
 static int reflect_run(const struct reflect_options *options)
 {
 	struct reflector_options made = {
@@ -240,7 +277,10 @@ static int reflect_run(const struct reflect_options *options)
 		.error_ns = -1,
 	};
 	struct python_child child = {.pid = -1, .in = -1, .out = -1};
+	struct watcher_options watching = {.forced = false};
 	struct reflector *reflector;
+	struct watcher *watcher;
+	struct fault fault;
 	struct key key;
 	int rc = key_read(&options->key, &key);
 
@@ -248,16 +288,27 @@ static int reflect_run(const struct reflect_options *options)
 		return rc;
 	made.key = key.size > 0 ? key.bytes : NULL;
 	made.key_size = key.size;
+	watching.tier = tier_chosen(options->tier, &watching.forced);
+	watching.points = (struct kernel_points_options){.reflector = true,
+							 .keyed = key.size > 0};
+	if (watcher_open(&watching, &watcher, &fault) < 0)
+		return usage_fail("reflect: %s", fault.text);
+	made.watch = watcher_probe(watcher);
 	rc = reflector_create(&made, &reflector);
-	if (rc < 0)
+	if (rc < 0) {
+		watcher_close(watcher);
 		return usage_fail("reflect: %s", err_sentence(rc));
+	}
 	rc = reflect_begin(options, reflector);
 	if (rc < 0 && options->python_port > 0)
 		rc = python_begin(options, &key, &child);
-	if (rc < 0)
-		rc = reflect_loop(reflector, options->json, &child);
+	if (rc < 0) {
+		watch_begin(options, watcher, reflector);
+		rc = reflect_loop(reflector, watcher, options->json, &child);
+	}
 	(void)python_child_stop(&child);
 	reflector_destroy(reflector);
+	watcher_close(watcher);
 	return rc;
 }
 

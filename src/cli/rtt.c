@@ -160,6 +160,13 @@ static const struct option_row host_rows[] = {
 	 .type = OPTION_BOOL,
 	 .offset = AT(hardware),
 	 .help = "the network card's own stamps too"},
+	{.name = "tier",
+	 .type = OPTION_WORD,
+	 .offset = AT(tier),
+	 .words = tier_choices,
+	 .placeholder = "TIER",
+	 .help = "stamps by: T0 program, T1 socket, T2 tracepoints, T3 "
+		 "functions"},
 	{.name = "unstamped",
 	 .type = OPTION_BOOL,
 	 .offset = AT(unstamped),
@@ -450,6 +457,11 @@ static int rtt_run(const struct rtt_options *options, const char *host)
 	path.sender = sender_options_of(options, &key);
 	path.sender.local = (const struct sockaddr *)&local;
 	path.sender.remote = (const struct sockaddr *)&remote;
+	path.tier = tier_chosen(options->tier, &path.tier_forced);
+	if (options->unstamped || path.tier == TIER_APPLICATION) {
+		path.tier = TIER_APPLICATION;
+		path.sender.unstamped = true;
+	}
 	if (options->sender == RTT_PYTHON || options->reflector == RTT_PYTHON)
 		return rtt_python_run(
 			&(struct rtt_python){options, path, &remote, &key});
@@ -460,6 +472,8 @@ static int rtt_run(const struct rtt_options *options, const char *host)
 		outputs_drop(&rtt);
 		return rc;
 	}
+	(void)privileges_drop();
+	rtt.result.watcher = path_watcher(rtt.path);
 	rtt.result.size = sender_size(path_sender(rtt.path));
 	if (!options->json && isatty(STDOUT_FILENO) && isatty(STDIN_FILENO))
 		rtt.screen = rtt_screen_open();

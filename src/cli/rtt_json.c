@@ -116,7 +116,7 @@ void rtt_trip_json(const struct trip *trip, point_set points, FILE *to)
 	layers_json(trip, to);
 	flags_json(trip, to);
 	heads_json(trip, to);
-	segments_json(trip, points, to);
+	segments_json(trip, trip_points(trip, points), to);
 	fputs("}\n", to);
 }
 
@@ -251,6 +251,38 @@ static void cost_json(const struct tally *tally, FILE *to)
 		cost.unstamped_ns);
 }
 
+/* The points that the other host stamps. */
+static point_set remote_points(point_set points)
+{
+	point_set remote = 0;
+
+	for (point_set left = points; left != 0; left &= left - 1) {
+		unsigned i = (unsigned)__builtin_ctzll(left);
+
+		if (!point_is_local(i / POINT_COUNT, i % POINT_COUNT))
+			remote |= left & -left;
+	}
+	return remote;
+}
+
+static void tiers_json(const struct watcher *watcher, point_set points,
+		       FILE *to)
+{
+	struct watcher_counters counters = watcher_counters(watcher);
+	const uint64_t *values = (const uint64_t *)&counters;
+	char note[1024];
+
+	json_quote(watcher_note(watcher), note, sizeof note);
+	fprintf(to, ",\"tier\":\"%s\",\"tier_note\":%s",
+		tier_words[watcher_tier(watcher)], note);
+	fprintf(to, ",\"reflector_tier\":\"%s\",\"points\":%d",
+		tier_words[rtt_tier(remote_points(points))],
+		__builtin_popcountll(points));
+	for (size_t i = 0; i < watcher_counter_count; i++)
+		fprintf(to, ",\"%s\":%" PRIu64, watcher_counter_rows[i].name,
+			values[i]);
+}
+
 void rtt_result_json(const struct rtt_result *result, FILE *to)
 {
 	char quoted[512];
@@ -261,6 +293,8 @@ void rtt_result_json(const struct rtt_result *result, FILE *to)
 		"\"tier_seen\":\"%s\"",
 		quoted, result->address, result->rate_hz, result->size,
 		tier_words[result->tier]);
+	if (result->watcher)
+		tiers_json(result->watcher, result->points, to);
 	if (!result->tally)
 		return;
 	tally_json(result->tally, to);

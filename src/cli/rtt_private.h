@@ -20,6 +20,7 @@ struct rtt_result {
 	enum tier tier;
 	point_set points; /* as far as is known */
 	struct wall started;
+	const struct watcher *watcher; /* NULL: none */
 	struct offset *offset;
 	struct tally *tally; /* NULL before the first trip */
 	struct offset_reading reading;

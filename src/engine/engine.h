@@ -26,6 +26,7 @@
 #include "base/sample.h"
 #include "capture/capture.h"
 #include "flow/flow.h"
+#include "kernel/kernel.h"
 #include "probe/probe.h"
 
 struct engine;
@@ -196,6 +197,59 @@ const char *engine_interface(const struct engine *engine, uint16_t number);
 /* Ends (as engine_stop) and frees; NULL is fine. */
 void engine_destroy(struct engine *engine);
 
+/* ---- round trips: stamps from inside the kernel ------------------------- */
+
+struct watcher;
+
+/* X(name, unit, line) */
+#define WATCHER_COUNTERS(X)                                              \
+	X(bpf_taken, "stamps", "by BPF")                                 \
+	X(bpf_lost, "stamps", "by BPF, for want of room in its ring")    \
+	X(bpf_unread, "packets",                                         \
+	  "not stamped by BPF: their number lay beyond the first page")  \
+	X(bpf_unjoined, "wake-ups", "of the socket for no packet known") \
+	X(bpf_strange, "stamps", "by BPF, of packets not known")
+
+struct watcher_counters {
+	WATCHER_COUNTERS(COUNTER_FIELD)
+};
+
+extern const struct counter_row watcher_counter_rows[];
+extern const size_t watcher_counter_count;
+
+struct watcher_options {
+	enum tier tier; /* at most; TIER_FUNCTION: as high as can be had */
+	bool forced;    /* this tier and no lower one */
+	struct kernel_points_options points; /* 'tier' is ours */
+};
+
+/* Attaches what the tier needs, which takes a privilege from T2 on.  Returns
+ * 0, with a lower tier unless 'forced', or a negative code and *ret_fault. */
+int watcher_open(const struct watcher_options *options,
+		 struct watcher **ret_watcher, struct fault *ret_fault);
+/* After its sender or reflector; NULL is fine. */
+void watcher_close(struct watcher *watcher);
+
+enum tier watcher_tier(const struct watcher *watcher);
+/* Why it is not higher, or what it lacks; "": nothing. */
+const char *watcher_note(const struct watcher *watcher);
+/* For the options of sender or reflector; NULL below T2. */
+const struct probe_watch *watcher_probe(const struct watcher *watcher);
+
+/* On the thread that sends or reflects: from now on it is watched.  Takes
+ * the same privilege.  Returns 0 or a negative code (the tier is T1 then). */
+int watcher_sender(struct watcher *watcher, struct sender *sender,
+		   const struct sockaddr *remote);
+int watcher_reflector(struct watcher *watcher, struct reflector *reflector,
+		      const struct sockaddr_storage *local);
+
+/* On that thread, or when it has ended. */
+struct watcher_counters watcher_counters(const struct watcher *watcher);
+
+/* Gives back every capability of this thread, for good; threads started
+ * later have none either.  Returns 0 or -errno. */
+int privileges_drop(void);
+
 /* ---- round trips: the thread of a sender ------------------------------- */
 
 struct path;
@@ -205,12 +259,15 @@ struct path;
 
 struct path_options {
 	struct sender_options sender; /* emit, context: ours */
-	int cpu;       /* the thread runs on this one alone; PATH_CPU_ANY */
-	bool realtime; /* SCHED_FIFO where permitted, else as it is */
+	enum tier tier;   /* at most; TIER_FUNCTION: as high as can be had */
+	bool tier_forced; /* this tier and no lower one */
+	int cpu;          /* the thread runs on this one alone; PATH_CPU_ANY */
+	bool realtime;    /* SCHED_FIFO where permitted, else as it is */
 };
 
-/* Opens the socket and starts the thread.  Returns 0 or a negative code and
- * *ret_fault says why. */
+/* Opens the socket and starts the thread, which gives back its capabilities
+ * when it has attached everything; the caller's are its own affair.  Returns
+ * 0 or a negative code and *ret_fault says why. */
 int path_start(const struct path_options *options, struct path **ret_path,
 	       struct fault *ret_fault);
 
@@ -232,6 +289,8 @@ struct sender_counters path_counters(struct path *path);
 point_set path_points(struct path *path); /* see sender_points() */
 /* Only what is fixed from the start, or after ERR_END. */
 const struct sender *path_sender(const struct path *path);
+/* What stamps the packets; complete once path_collect() said ERR_END. */
+const struct watcher *path_watcher(const struct path *path);
 /* Trips that found no room because the reader did not keep up. */
 uint64_t path_trips_lost(struct path *path);
 

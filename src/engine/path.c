@@ -16,6 +16,7 @@
 
 struct path {
 	struct path_options options;
+	struct watcher *watcher;
 	struct sender *sender;
 	struct ring trips;
 	int wake_fd;
@@ -83,6 +84,9 @@ static void *path_main(void *argument)
 	struct path *path = argument;
 
 	thread_place(&path->options);
+	(void)watcher_sender(path->watcher, path->sender,
+			     path->options.sender.remote);
+	(void)privileges_drop();
 	while (sender_turn(path->sender) == 1) {
 		publish(path, false);
 		if (atomic_load_explicit(&path->waits, memory_order_relaxed) &&
@@ -95,6 +99,40 @@ static void *path_main(void *argument)
 	return NULL;
 }
 
+/* The reflector is asked for what this host would have in its place. */
+static point_set points_of_tier(enum tier tier)
+{
+	point_set set = 0;
+
+	for (int point = 0; point < POINT_COUNT; point++) {
+		if (point_rows[point].tier <= tier)
+			set |= POINT_BIT(point <= POINT_SENT_HW ? LEG_BACK
+								: LEG_FORWARD,
+					 point);
+	}
+	return set;
+}
+
+static int watcher_make(struct path *path, struct fault *ret_fault)
+{
+	struct sender_options *sender = &path->options.sender;
+	struct watcher_options options = {
+		.tier = path->options.tier,
+		.forced = path->options.tier_forced,
+		.points = {.echo = sender->echo,
+			   .keyed = sender->key != NULL,
+			   .even_only = sender->interleave},
+	};
+	int rc = watcher_open(&options, &path->watcher, ret_fault);
+
+	if (rc < 0)
+		return rc;
+	sender->watch = watcher_probe(path->watcher);
+	if (sender->watch)
+		sender->wanted = points_of_tier(watcher_tier(path->watcher));
+	return 0;
+}
+
 static int parts_make(struct path *path, struct fault *ret_fault)
 {
 	int rc = ring_init(&path->trips, sizeof(struct trip), PATH_TRIPS_COUNT);
@@ -104,7 +142,10 @@ static int parts_make(struct path *path, struct fault *ret_fault)
 		rc = -errno;
 	if (rc < 0)
 		return fault_set(ret_fault, rc, "%s", err_sentence(rc));
-	rc = sender_create(&path->options.sender, &path->sender, ret_fault);
+	rc = watcher_make(path, ret_fault);
+	if (rc == 0)
+		rc = sender_create(&path->options.sender, &path->sender,
+				   ret_fault);
 	if (rc < 0)
 		return rc;
 	rc = -pthread_create(&path->thread, NULL, path_main, path);
@@ -151,6 +192,7 @@ void path_destroy(struct path *path)
 		pthread_join(path->thread, NULL);
 	}
 	sender_destroy(path->sender);
+	watcher_close(path->watcher);
 	ring_fini(&path->trips);
 	if (path->wake_fd >= 0)
 		close(path->wake_fd);
@@ -211,6 +253,11 @@ point_set path_points(struct path *path)
 const struct sender *path_sender(const struct path *path)
 {
 	return path->sender;
+}
+
+const struct watcher *path_watcher(const struct path *path)
+{
+	return path->watcher;
 }
 
 uint64_t path_trips_lost(struct path *path)

@@ -68,6 +68,7 @@ struct point_row {
 
 extern const struct point_row point_rows[POINT_COUNT];
 extern const char *const tier_words[TIER_COUNT];
+extern const char *const tier_lines[TIER_COUNT];
 
 /* The two legs of a trip. */
 enum leg { LEG_FORWARD, LEG_BACK, LEG_COUNT };
@@ -97,6 +98,8 @@ static inline bool point_is_local(enum leg leg, enum point point)
 #define TRIP_UNSTAMPED 0x080 /* its way out was not to be stamped */
 /* Overtaken (RFC 4737: reordered): a later one was there before. */
 #define TRIP_OVERTAKEN(leg) (0x100u << (leg))
+/* The reader, awake, had the packet before it was called: no POINT_READY. */
+#define TRIP_READY_LATE(leg) (0x400u << (leg))
 
 /* One packet there and back.  A stamp is wall time in ns since 1970 by the
  * clock of the host that made it; it is there if its bit is in 'stamped'. */
@@ -142,6 +145,11 @@ size_t trip_segments(point_set set, struct segment ret_segments[SEGMENT_MAX]);
  * the sum over the trip).  False: a stamp is missing, *ret_ns is not set. */
 bool trip_segment_ns(const struct trip *trip, const struct segment *segment,
 		     int64_t offset_ns, int64_t *ret_ns);
+
+/* The points of 'set' that this trip should have: a reader who was not asleep
+ * was not woken, so that these points are absent and not missing.  Complete
+ * trips have them all. */
+point_set trip_points(const struct trip *trip, point_set set);
 
 /* Round trip times of one trip at the three layers, the reflector's part
  * taken out: socket (application to application less the reflector's

@@ -21,6 +21,8 @@ struct reflector {
 	struct buckets buckets;
 	struct reflector_counters counters;
 	uint16_t error_estimate;
+	point_set watched;           /* points that come as records */
+	struct watch_times received; /* as the last packets came */
 
 	struct probe_packet in[PROBE_BATCH], out[PROBE_BATCH];
 	struct session *sessions[PROBE_BATCH]; /* of out[] */
@@ -64,6 +66,9 @@ int reflector_create(const struct reflector_options *options,
 	reflector->options = *options;
 	reflector->error_estimate = message_error_estimate(
 		options->synchronized, options->error_ns);
+	reflector->watched =
+		watch_points(options->watch, LEG_BACK, LEG_FORWARD) &
+		~(POINTS_OF_CALLS(LEG_FORWARD) | POINTS_OF_CALLS(LEG_BACK));
 	rc = parts_make(reflector);
 	if (rc < 0) {
 		reflector_destroy(reflector);
@@ -111,6 +116,12 @@ static void answer_stamp(const struct reflector *reflector,
 	answer->awaited &= ~bit;
 }
 
+static struct watch_leg leg_of(struct answer *answer, enum leg leg)
+{
+	return (struct watch_leg){leg, &answer->points.stamped,
+				  answer->points.at_ns[leg]};
+}
+
 bool reflector_stamp_add(struct reflector *reflector,
 			 const struct sockaddr_storage *peer, uint32_t seq,
 			 enum leg leg, enum point point, struct wall at)
@@ -119,9 +130,15 @@ bool reflector_stamp_add(struct reflector *reflector,
 	struct answer *answer =
 		session_answer_find(&reflector->table, peer, seq, &session);
 
-	if (answer)
+	if (!answer)
+		return false;
+	/* Going out the device nearest to the wire counts, coming in too. */
+	if (point <= POINT_SENT_HW ||
+	    !(answer->points.stamped & POINT_BIT(leg, point)))
 		answer_stamp(reflector, answer, leg, point, at);
-	return answer != NULL;
+	if (answer->awaited == 0)
+		session_answer_ready(session, answer);
+	return true;
 }
 
 static void events_take(struct reflector *reflector, size_t index)
@@ -215,8 +232,10 @@ static void answer_begin(struct reflector *reflector, struct answer *answer,
 		answer_stamp(reflector, answer, LEG_FORWARD, POINT_RECEIVED_HW,
 			     packet->received_hw.at);
 	answer_stamp(reflector, answer, LEG_FORWARD, POINT_RECEIVE, at);
+	watch_received(leg_of(answer, LEG_FORWARD), &reflector->received,
+		       reflector->options.sim_offset_ns);
 	answer->awaited = POINT_BIT(LEG_BACK, POINT_SCHED) |
-			  POINT_BIT(LEG_BACK, POINT_SENT);
+			  POINT_BIT(LEG_BACK, POINT_SENT) | reflector->watched;
 }
 
 /* The class that the sender wants its answers to have, else the request's. */
@@ -275,6 +294,7 @@ static void answer_make(struct reflector *reflector,
 			     (struct wall){reflection.sent.ns -
 					   reflector->options.sim_offset_ns});
 	} else {
+		session_answer_skip(session);
 		reflection.sent = shifted(reflector, wall_now());
 	}
 	out->size = message_reply_write(request, &reflection, reflector->key,
@@ -312,6 +332,30 @@ static size_t batch_answer(struct reflector *reflector, int count,
 	return made;
 }
 
+/* CALL of those that one system call sent. */
+static void calls_stamp(struct reflector *reflector, size_t from, size_t count)
+{
+	struct watch_times times;
+
+	if (!reflector->options.watch)
+		return;
+	watch_read(reflector->options.watch, &times);
+	for (size_t i = from; i < from + count; i++) {
+		struct session *session;
+		struct answer *answer =
+			reflector->out[i].stamp
+				? session_key_find(&reflector->table,
+						   reflector->out[i].key,
+						   &session)
+				: NULL;
+
+		if (answer)
+			watch_sent(leg_of(answer, LEG_BACK),
+				   times.call_ns +
+					   reflector->options.sim_offset_ns);
+	}
+}
+
 /* Sends out[0] to out[count - 1]; one that is refused does not keep back
  * those behind it. */
 static int batch_send(struct reflector *reflector, size_t index, size_t count)
@@ -330,6 +374,7 @@ static int batch_send(struct reflector *reflector, size_t index, size_t count)
 			at++;
 			continue;
 		}
+		calls_stamp(reflector, at, (size_t)sent);
 		for (int i = 0; i < sent; i++, at++)
 			reflector->stamps_due[index] +=
 				reflector->out[at].stamp ? 2 : 0;
@@ -342,6 +387,7 @@ static int batch_send(struct reflector *reflector, size_t index, size_t count)
 static int socket_turn(struct reflector *reflector, size_t index)
 {
 	struct probe_socket *socket = reflector->sockets[index];
+	const struct probe_watch *watch = reflector->options.watch;
 	struct timespec ts;
 	struct wall at;
 	size_t made;
@@ -351,10 +397,14 @@ static int socket_turn(struct reflector *reflector, size_t index)
 	count = probe_socket_receive(socket, PROBE_BATCH, reflector->in, &at);
 	if (count <= 0)
 		return count;
+	watch_read(watch, &reflector->received);
 	clock_gettime(CLOCK_MONOTONIC_COARSE, &ts);
 	made = batch_answer(reflector, count, at,
 			    (struct mono){ts.tv_sec * NS_PER_S + ts.tv_nsec});
-	return batch_send(reflector, index, made);
+	count = batch_send(reflector, index, made);
+	if (watch && watch->gather)
+		watch->gather(watch->context);
+	return count;
 }
 
 static int all_turn(struct reflector *reflector)

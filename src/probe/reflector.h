@@ -53,6 +53,7 @@ struct reflector_options {
 	int64_t error_ns;  /* what the clock is known to; negative: unknown */
 	/* For tests: the clock as it would be. */
 	int64_t sim_offset_ns;
+	const struct probe_watch *watch; /* borrowed; NULL: none */
 };
 
 struct reflector;

@@ -3,6 +3,7 @@
 #define REFLECTOR_PRIVATE_H
 
 #include "probe/probe.h"
+#include "probe/watch_private.h"
 
 #define RECENT_COUNT 64 /* answers of a session whose stamps may still come */
 #define TOLD_MAX     2  /* each answer's stamps travel so often */
@@ -72,6 +73,8 @@ struct answer *session_answer_of(struct session *session, uint32_t seq);
 /* The answer that is being made; forgets the one 64 before. */
 struct answer *session_answer_begin(struct session_table *table,
 				    struct session *session, uint32_t seq);
+/* The answer that is being made has no stamps; those before it age. */
+void session_answer_skip(struct session *session);
 /* All its stamps came. */
 void session_answer_ready(struct session *session, const struct answer *answer);
 /* It is known when it went. */

@@ -16,17 +16,10 @@ const struct counter_row sender_counter_rows[] = {SENDER_COUNTERS(COUNTER_ROW)};
 const size_t sender_counter_count =
 	sizeof sender_counter_rows / sizeof *sender_counter_rows;
 
-/* The reflector's part of T1. */
 static point_set reflector_points(const struct sender_options *options)
 {
-	point_set set = POINT_BIT(LEG_FORWARD, POINT_RECEIVED) |
-			POINT_BIT(LEG_FORWARD, POINT_RECEIVE) |
-			POINT_BIT(LEG_BACK, POINT_SEND) |
-			POINT_BIT(LEG_BACK, POINT_SCHED) |
-			POINT_BIT(LEG_BACK, POINT_SENT);
+	point_set set = TOLD_ALWAYS | options->wanted;
 
-	if (options->wanted)
-		set = options->wanted;
 	if (options->hardware)
 		set |= POINT_BIT(LEG_FORWARD, POINT_RECEIVED_HW) |
 		       POINT_BIT(LEG_BACK, POINT_SENT_HW);
@@ -243,10 +236,13 @@ point_set sender_points(const struct sender *sender)
 	if (options->hardware)
 		set |= POINT_BIT(LEG_FORWARD, POINT_SENT_HW) |
 		       POINT_BIT(LEG_BACK, POINT_RECEIVED_HW);
+	set |= watch_points(options->watch, LEG_FORWARD, LEG_BACK) &
+	       ~(POINTS_OF_SLEEP(LEG_BACK) & ~sender->sleep_points);
 	if (options->echo)
 		return set;
 	if (sender->peer_knows_points)
-		return set | reflector_points(options);
+		return set | (reflector_points(options) &
+			      (TOLD_ALWAYS | sender->peer_points));
 	return set | sender->followed | POINT_BIT(LEG_FORWARD, POINT_RECEIVE) |
 	       POINT_BIT(LEG_BACK, POINT_SEND);
 }

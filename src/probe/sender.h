@@ -63,12 +63,13 @@ struct sender_options {
 	int64_t start_ns; /* CLOCK_MONOTONIC of the first slot; 0: at once */
 	size_t size;      /* UDP payload; 0: as long as the TLVs are */
 	uint8_t dscp, ttl;
-	int dscp_wanted;    /* of the answers; -1: as the requests' */
-	bool sleep;         /* wait for answers asleep, not spinning */
-	bool hardware;      /* the card's stamps too */
-	bool unstamped;     /* no stamps of the kernel: T0 */
-	bool interleave;    /* every other packet's way out unstamped: what do
-			       the stamps cost? */
+	int dscp_wanted; /* of the answers; -1: as the requests' */
+	bool sleep;      /* wait for answers asleep, not spinning */
+	bool hardware;   /* the card's stamps too */
+	bool unstamped;  /* no stamps of the kernel: T0 */
+	bool interleave; /* every other packet's way out unstamped: what do
+			    the stamps cost? */
+	const struct probe_watch *watch; /* borrowed; NULL: none */
 	point_set wanted;   /* of the reflector's points; 0: those of T1 */
 	int64_t timeout_ns; /* 0: SENDER_TIMEOUT_S */
 	int64_t late_ns;    /* tolerance of a slot; 0: a tenth of its length,

@@ -25,15 +25,37 @@ static struct passage *passage_find(struct sender *sender, uint32_t seq)
 	return passage;
 }
 
+/* Closing packets have numbers behind the last slot's. */
+static bool is_closing(const struct sender *sender, uint32_t seq)
+{
+	return seq - sender->next < sender->closing;
+}
+
 bool sender_stamp_add(struct sender *sender, uint32_t seq, enum leg leg,
 		      enum point point, struct wall at)
 {
 	struct passage *passage = passage_find(sender, seq);
 
-	if (!passage)
-		return false;
-	passage_stamp(passage, leg, point, at);
+	if (!passage || is_closing(sender, seq))
+		return is_closing(sender, seq);
+	/* Going out the device nearest to the wire counts, coming in too. */
+	if (point <= POINT_SENT_HW ||
+	    !(passage->trip.stamped & POINT_BIT(leg, point)))
+		passage_stamp(passage, leg, point, at);
 	return true;
+}
+
+static struct watch_leg leg_of(struct trip *trip, enum leg leg)
+{
+	return (struct watch_leg){leg, &trip->stamped, trip->at_ns[leg]};
+}
+
+void passage_call(struct sender *sender, struct passage *passage)
+{
+	struct watch_times times;
+
+	watch_read(sender->options.watch, &times);
+	watch_sent(leg_of(&passage->trip, LEG_FORWARD), times.call_ns);
 }
 
 static void refusal_note(struct sender *sender, const struct probe_event *event)
@@ -86,6 +108,7 @@ static void points_join(struct sender *sender,
 
 	if (!passage)
 		return;
+	sender->peer_points |= points->stamped;
 	for (; left != 0; left &= left - 1) {
 		unsigned i = (unsigned)__builtin_ctzll(left);
 		enum leg leg = i / POINT_COUNT;
@@ -192,6 +215,7 @@ static void answer_first(struct sender *sender, struct passage *passage,
 		passage_stamp(passage, LEG_BACK, POINT_RECEIVED_HW,
 			      packet->received_hw.at);
 	passage_stamp(passage, LEG_BACK, POINT_RECEIVE, at);
+	watch_received(leg_of(trip, LEG_BACK), &sender->received, 0);
 	sender->counters.answered++;
 }
 
@@ -229,12 +253,6 @@ static void flags_count(struct sender *sender, uint8_t flags)
 	sender->counters.tlvs_unrecognized += (flags & TLV_UNRECOGNIZED) != 0;
 	sender->counters.tlvs_malformed += (flags & TLV_MALFORMED) != 0;
 	sender->counters.tlvs_integrity += (flags & TLV_INTEGRITY) != 0;
-}
-
-/* Closing packets have numbers behind the last slot's. */
-static bool is_closing(const struct sender *sender, uint32_t seq)
-{
-	return seq - sender->next < sender->closing;
 }
 
 /* An echo is a request that came back. */
@@ -345,6 +363,8 @@ int sender_take(struct sender *sender)
 		events_take(sender);
 		return 0;
 	}
+	if (count > 0)
+		watch_read(sender->options.watch, &sender->received);
 	for (int i = 0; i < count; i++)
 		packet_join(sender, &packets[i], at);
 	if (sender->stamps_due > 0)
@@ -379,10 +399,17 @@ static void legs_finish(struct sender *sender, struct passage *passage)
 
 void passage_finish(struct sender *sender, struct passage *passage)
 {
+	struct trip *trip = &passage->trip;
+
+	for (enum leg leg = LEG_FORWARD; leg < LEG_COUNT; leg++) {
+		if (watch_settle(leg_of(trip, leg)))
+			trip->flags |= TRIP_READY_LATE(leg);
+	}
+	sender->sleep_points |= trip->stamped & POINTS_OF_SLEEP(LEG_BACK);
 	if (!passage->sent)
 		return;
 	if (!passage->answered) {
-		passage->trip.flags |= TRIP_LOST;
+		trip->flags |= TRIP_LOST;
 		sender->counters.lost++;
 	}
 	legs_finish(sender, passage);

@@ -6,8 +6,16 @@
 
 #include "base/err.h"
 #include "probe/probe.h"
+#include "probe/watch_private.h"
 
 #define ANSWERS_KNOWN 4 /* of one packet, told apart */
+
+/* The reflector's part of T1. */
+#define TOLD_ALWAYS                                                           \
+	(POINT_BIT(LEG_FORWARD, POINT_RECEIVED) |                             \
+	 POINT_BIT(LEG_FORWARD, POINT_RECEIVE) |                              \
+	 POINT_BIT(LEG_BACK, POINT_SEND) | POINT_BIT(LEG_BACK, POINT_SCHED) | \
+	 POINT_BIT(LEG_BACK, POINT_SENT))
 
 /* A trip while it is under way. */
 struct passage {
@@ -67,7 +75,11 @@ struct sender {
 	bool number_known;
 	bool stateful; /* the reflector counts by itself */
 	bool peer_knows_points;
-	point_set followed; /* points of answers that follow-ups tell */
+	point_set followed;     /* points of answers that follow-ups tell */
+	point_set peer_points;  /* that the reflector told of */
+	point_set sleep_points; /* of ours, in any trip */
+	struct watch_times received; /* as the last packets came */
+	int64_t gathered_ns;         /* CLOCK_MONOTONIC */
 	bool slack_set;
 	struct fault refusal;
 	struct sender_counters counters;
@@ -94,6 +106,8 @@ bool sender_all_told(struct sender *sender);
 /* sender_join.c: takes what waits in the socket; returns how many packets,
  * or -errno. */
 int sender_take(struct sender *sender);
+/* After its sending: CALL, from the watch. */
+void passage_call(struct sender *sender, struct passage *passage);
 /* Completes what can be said of a trip whose time is past. */
 void passage_finish(struct sender *sender, struct passage *passage);
 void passage_stamp(struct passage *passage, enum leg leg, enum point point,

@@ -20,6 +20,8 @@
 #define CLOSING_COUNT  64 /* at most, to a reflector that tells no points */
 #define TELLING_NS     500000000 /* a loss waits so long for its direction */
 #define LINGER_NS      50000000
+#define GATHER_NS      20000000 /* so long it can be put off */
+#define GATHER_ROOM_NS 20000    /* it is done in less */
 
 static int64_t raw_now_ns(void)
 {
@@ -55,6 +57,18 @@ static void step_check(struct sender *sender, int64_t now_ns)
 		step_note(sender, now_ns);
 	else
 		sender->checked_ns = now_ns;
+}
+
+/* Stamps from elsewhere are taken when no packet waits for it, yet before
+ * too many are there. */
+static void gather(struct sender *sender, int64_t now_ns)
+{
+	const struct probe_watch *watch = sender->options.watch;
+
+	if (!watch || !watch->gather)
+		return;
+	sender->gathered_ns = now_ns;
+	watch->gather(watch->context);
 }
 
 static void trip_emit(struct sender *sender, struct passage *passage)
@@ -180,6 +194,7 @@ static void slot_send(struct sender *sender, struct passage *passage,
 		sender->counters.sent++;
 		sender->last_sent_ns = now_ns;
 		passage_stamp(passage, LEG_FORWARD, POINT_SEND, at);
+		passage_call(sender, passage);
 	} else {
 		trip->flags |= TRIP_FAILED;
 		sender->counters.failed++;
@@ -262,6 +277,11 @@ static bool slot_near(struct sender *sender, int64_t until_ns)
 
 		if (now_ns - begin_ns > BLOCK_NS || atomic_load(&sender->stop))
 			return false;
+		if (until_ns - now_ns > GATHER_ROOM_NS &&
+		    (!is_awaiting(sender, now_ns) ||
+		     now_ns - sender->gathered_ns > GATHER_NS) &&
+		    sender->gathered_ns <= sender->last_sent_ns)
+			gather(sender, now_ns);
 		if (!spin)
 			slot_sleep(sender, until_ns);
 		(void)sender_take(sender);
@@ -281,9 +301,11 @@ static int64_t spin_until(int64_t until_ns)
 
 static int slot_turn(struct sender *sender)
 {
+	int64_t now_ns = mono_now().ns;
 	struct passage *passage;
-	int64_t now_ns;
 
+	if (now_ns - sender->gathered_ns > GATHER_NS)
+		gather(sender, now_ns);
 	if (!slot_near(sender, sender->slot_ns))
 		return 1;
 	passage = passage_begin(sender);
@@ -306,9 +328,9 @@ static bool is_complete(struct sender *sender)
 		const struct passage *passage = passage_at(sender, seq);
 		point_set set = sender_points(sender);
 
+		set = trip_points(&passage->trip, set);
 		if (passage->trip.flags & TRIP_UNSTAMPED)
-			set &= ~(POINT_BIT(LEG_FORWARD, POINT_SCHED) |
-				 POINT_BIT(LEG_FORWARD, POINT_SENT));
+			set &= TOLD_ALWAYS;
 		if (passage->sent &&
 		    (!passage->answered || (set & ~passage->trip.stamped) != 0))
 			return false;
@@ -344,12 +366,14 @@ static void closing_send(struct sender *sender, int64_t now_ns)
 static int closing_turn(struct sender *sender)
 {
 	int64_t now_ns = mono_now().ns;
-	bool complete = is_complete(sender);
 	int64_t linger = 10 * sender->rtt_max_ns > LINGER_NS
 				 ? 10 * sender->rtt_max_ns
 				 : LINGER_NS;
 	int64_t end_ns = sender->last_sent_ns + sender->options.timeout_ns;
+	bool complete;
 
+	gather(sender, now_ns);
+	complete = is_complete(sender);
 	if (complete && linger < sender->options.timeout_ns)
 		end_ns = sender->last_sent_ns + linger;
 	if (sender->emitted == sender->next || now_ns >= end_ns) {

@@ -12,8 +12,12 @@ static uint64_t place_bit(uint32_t number)
 
 struct answer *session_answer_of(struct session *session, uint32_t seq)
 {
-	for (size_t i = 0; i < RECENT_COUNT; i++) {
-		struct answer *answer = &session->recent[i];
+	/* Stamps of a backlog are many, and most of requests not yet read. */
+	if ((int32_t)(seq - session->arrivals.highest) > 0)
+		return NULL;
+	for (uint32_t i = 0; i < RECENT_COUNT; i++) { /* newest first */
+		uint32_t place = (session->sent_count - 1 - i) % RECENT_COUNT;
+		struct answer *answer = &session->recent[place];
 
 		if (answer->used && answer->points.seq == seq)
 			return answer;
@@ -49,6 +53,11 @@ struct answer *session_answer_begin(struct session_table *table,
 	answer->awaited = 0;
 	answer->used = true;
 	return answer;
+}
+
+void session_answer_skip(struct session *session)
+{
+	give_up(session, place_bit(session->sent_count - OVERTAKEN));
 }
 
 void session_answer_ready(struct session *session, const struct answer *answer)

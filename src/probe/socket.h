@@ -91,4 +91,26 @@ int probe_socket_events(struct probe_socket *socket, int count,
  * otherwise by counting what was sent, which is made good after a refusal. */
 bool probe_socket_keyed_stamps(const struct probe_socket *socket);
 
+/* ---- watches --------------------------------------------------------------
+ *
+ * What somebody who watches this thread from inside the kernel (BPF) knows. */
+
+/* Of the thread's last system calls, valid right after them. */
+struct probe_calls {
+	int64_t call_ns;    /* entry of the last that sent */
+	int64_t return_ns;  /* exit of the last that received something */
+	int64_t waking_ns;  /* before that: was woken */
+	int64_t running_ns; /* before that: got a CPU */
+};
+
+struct probe_watch {
+	const volatile struct probe_calls *calls;
+	int64_t offset_ns; /* added to these times it is wall time */
+	uint32_t points;   /* what this host's packets can have, by bit */
+	/* Called now and then, when no packet is awaited: add the stamps that
+	 * wait, by sender_stamp_add() or reflector_stamp_add(). */
+	void (*gather)(void *context);
+	void *context;
+};
+
 #endif

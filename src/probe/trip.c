@@ -1,7 +1,7 @@
 /* Segments of a trip: the time between neighbouring points. */
 #include <stdio.h>
 
-#include "probe/probe.h"
+#include "probe/watch_private.h"
 
 static const char *const leg_words[LEG_COUNT] = {"forward", "back"};
 
@@ -43,6 +43,19 @@ size_t trip_segments(point_set set, struct segment ret_segments[SEGMENT_MAX])
 		from = to;
 	}
 	return count;
+}
+
+point_set trip_points(const struct trip *trip, point_set set)
+{
+	for (enum leg leg = LEG_FORWARD; leg < LEG_COUNT; leg++) {
+		point_set sleep = POINTS_OF_SLEEP(leg);
+
+		if (trip->stamped & POINT_BIT(leg, POINT_RETURN))
+			set &= ~(sleep & ~trip->stamped);
+		if (trip->flags & TRIP_READY_LATE(leg))
+			set &= ~POINT_BIT(leg, POINT_READY);
+	}
+	return set;
 }
 
 static bool trip_has(const struct trip *trip, point_set set)

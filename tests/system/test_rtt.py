@@ -339,7 +339,7 @@ def a_full_queue_is_time_between_sched_and_sent():
         run("ip", "netns", "exec", line.left, "tc", "qdisc", "add", "dev", "a0", "root", "tbf", "rate", "10mbit",
             "burst", "2000", "limit", "400000")
         with line.reflector():  # 1000 bytes each 500 us, where a frame takes 800 us
-            packets, _, _ = line.rtt("--count", 300, "--rate", 2000, "--size", 958)
+            packets, _, _ = line.rtt("--count", 300, "--rate", 2000, "--size", 958, "--tier", "T1")
     rows = [row for row in packets if row["fate"] == "answered"]
     queue = [row["segments_ns"]["forward sched-sent"] for row in rows]
     slots = [row["seq"] for row in rows]
@@ -361,7 +361,7 @@ def blamed(packets, least_ns):
 def a_reflector_that_pauses_is_time_before_its_read():
     with Line(relayed=False) as line, line.reflector() as process:
         with started(*line.inside(line.left, SONDE, "rtt", RIGHT, "--port", PORT, "--json", "--count", 600, "--rate",
-                                  1000), stdout=subprocess.PIPE, text=True) as sender:
+                                  1000, "--tier", "T1"), stdout=subprocess.PIPE, text=True) as sender:
             time.sleep(0.3)
             process.send_signal(signal.SIGSTOP)
             time.sleep(0.15)
