@@ -13,6 +13,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/clock.h"
+#include "base/random.h"
 #include "flow/flow.h"
 
 #define BATCH       256
@@ -28,32 +30,12 @@ struct bench {
 	struct packet packets[BATCH];
 };
 
-static uint64_t clock_ns(void)
-{
-	struct timespec now;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
-}
-
-static uint64_t mix(uint64_t z)
-{
-	z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
-	z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
-	return z ^ (z >> 31);
-}
-
-static uint64_t draw(struct bench *bench)
-{
-	return mix(bench->random += UINT64_C(0x9e3779b97f4a7c15));
-}
-
 /* The packet of flow 'number', which alone says its addresses. */
 static void packet_make(struct packet *packet, uint32_t number, bool turned,
 			int64_t at_ns)
 {
 	struct packet_tuple *tuple = &packet->tuple;
-	uint64_t a = mix(number + UINT64_C(1)), b = mix(a);
+	uint64_t a = random_mix(number + UINT64_C(1)), b = random_mix(a);
 	unsigned ip6 = number % 4 == 0;
 
 	memset(tuple, 0, sizeof *tuple);
@@ -76,7 +58,7 @@ static void batch_make(struct bench *bench, bool churn)
 	static uint32_t fresh = UINT32_C(1) << 28;
 
 	for (unsigned i = 0; i < BATCH; i++) {
-		uint64_t random = draw(bench);
+		uint64_t random = random_next(&bench->random);
 		uint32_t number =
 			(uint32_t)((random >> 32) * bench->flows >> 32);
 
@@ -96,9 +78,9 @@ static double round_run(struct bench *bench, bool churn)
 		uint64_t begin_ns;
 
 		batch_make(bench, churn);
-		begin_ns = clock_ns();
+		begin_ns = clock_read_ns(CLOCK_MONOTONIC);
 		flow_table_meter(bench->table, bench->packets, BATCH);
-		spent_ns += clock_ns() - begin_ns;
+		spent_ns += clock_read_ns(CLOCK_MONOTONIC) - begin_ns;
 	}
 	return (double)spent_ns / ROUND_COUNT;
 }
@@ -149,14 +131,14 @@ static int size_run(uint32_t flows)
 		.emit = discard,
 		.secret = {1, 2, 3},
 	};
-	uint64_t begin_ns = clock_ns(), create_ns;
+	uint64_t begin_ns = clock_read_ns(CLOCK_MONOTONIC), create_ns;
 	double steady, churn;
 
 	if (!bench || flow_table_create(&options, &bench->table) < 0) {
 		free(bench);
 		return -1;
 	}
-	create_ns = clock_ns() - begin_ns;
+	create_ns = clock_read_ns(CLOCK_MONOTONIC) - begin_ns;
 	bench->flows = flows;
 	bench->at_ns = INT64_C(1700000000) * NS_PER_S;
 	fill(bench);

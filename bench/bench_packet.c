@@ -8,6 +8,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/clock.h"
 #include "packet/packet.h"
 
 #define FRAME_COUNT 4096 /* a ring's worth: headers stay in the cache */
@@ -243,14 +244,6 @@ static void mix_frames(const struct mix *mix)
 	}
 }
 
-static int64_t now_ns(void)
-{
-	struct timespec ts;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * NS_PER_S + ts.tv_nsec;
-}
-
 /* A mix of frames that the decoder takes for something else says nothing. */
 static bool mix_is(const struct mix *mix)
 {
@@ -276,7 +269,7 @@ static double round_ns(uint64_t *sum)
 	struct packet_input input = {
 		.captured_size = FRAME_SIZE, .size = 1500, .link_type = 1};
 	struct packet packets[32]; /* as a batch of the pipeline has them */
-	int64_t start = now_ns();
+	int64_t start = mono_now().ns;
 
 	for (int pass = 0; pass < PASSES; pass++) {
 		for (int i = 0; i < FRAME_COUNT; i++) {
@@ -287,7 +280,7 @@ static double round_ns(uint64_t *sum)
 				*sum += packet->payload_bytes;
 		}
 	}
-	return (double)(now_ns() - start) / PASSES / FRAME_COUNT;
+	return (double)(mono_now().ns - start) / PASSES / FRAME_COUNT;
 }
 
 static int order(const void *a, const void *b)

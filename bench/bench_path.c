@@ -23,6 +23,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "flow/flow.h"
 #include "stage.h"
 #include "traffic.h"
@@ -126,14 +127,6 @@ static uint64_t sum; /* keeps work from being left out */
 static uint32_t frame_step(uint32_t size)
 {
 	return (uint32_t)sizeof(struct head) + ((size + 7) & ~7U);
-}
-
-static uint64_t cpu_ns(void)
-{
-	struct timespec now;
-
-	(void)clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
-	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
 }
 
 static uint64_t resident_size(void)
@@ -251,10 +244,10 @@ static double round_run(struct bench *bench, uint64_t count)
 
 	while (done < count) {
 		unsigned part = frames_make(bench->traffic, FRAMES_MAX);
-		uint64_t begin_ns = cpu_ns();
+		uint64_t begin_ns = clock_read_ns(CLOCK_THREAD_CPUTIME_ID);
 
 		frames_take(bench->table, part);
-		spent_ns += cpu_ns() - begin_ns;
+		spent_ns += clock_read_ns(CLOCK_THREAD_CPUTIME_ID) - begin_ns;
 		done += part;
 	}
 	return (double)spent_ns / (double)done;

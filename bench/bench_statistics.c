@@ -14,6 +14,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/clock.h"
+#include "base/random.h"
 #include "flow/flow.h"
 
 #define BATCH       256
@@ -30,32 +32,12 @@ struct bench {
 	struct packet packets[BATCH];
 };
 
-static uint64_t clock_ns(void)
-{
-	struct timespec now;
-
-	(void)clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
-	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
-}
-
-static uint64_t mix(uint64_t z)
-{
-	z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
-	z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
-	return z ^ (z >> 31);
-}
-
-static uint64_t draw(struct bench *bench)
-{
-	return mix(bench->random += UINT64_C(0x9e3779b97f4a7c15));
-}
-
 static void packet_make(struct bench *bench, unsigned at, uint32_t number)
 {
 	struct packet *packet = &bench->packets[at];
 	struct packet_tuple *tuple = &packet->tuple;
-	uint64_t a = mix(number + UINT64_C(1)), b = mix(a);
-	uint64_t random = draw(bench);
+	uint64_t a = random_mix(number + UINT64_C(1)), b = random_mix(a);
+	uint64_t random = random_next(&bench->random);
 	unsigned turned = random & 1;
 
 	memset(tuple, 0, sizeof *tuple);
@@ -78,10 +60,11 @@ static void batch_run(struct bench *bench, unsigned first, uint64_t spent_ns[2])
 {
 	for (unsigned i = 0; i < 2; i++) {
 		unsigned which = (first + i) & 1;
-		uint64_t begin_ns = clock_ns();
+		uint64_t begin_ns = clock_read_ns(CLOCK_THREAD_CPUTIME_ID);
 
 		flow_table_meter(bench->tables[which], bench->packets, BATCH);
-		spent_ns[which] += clock_ns() - begin_ns;
+		spent_ns[which] +=
+			clock_read_ns(CLOCK_THREAD_CPUTIME_ID) - begin_ns;
 	}
 }
 
@@ -91,10 +74,10 @@ static void round_run(struct bench *bench, unsigned round)
 
 	for (unsigned done = 0; done < ROUND_COUNT; done += BATCH) {
 		for (unsigned i = 0; i < BATCH; i++)
-			packet_make(
-				bench, i,
-				(uint32_t)((draw(bench) >> 32) * bench->flows >>
-					   32));
+			packet_make(bench, i,
+				    (uint32_t)((random_next(&bench->random) >>
+						32) * bench->flows >>
+					       32));
 		batch_run(bench, done / BATCH, spent_ns);
 	}
 	for (unsigned i = 0; i < 2; i++)
@@ -135,11 +118,12 @@ static void discard(void *context, const struct flow_record *record)
 /* Ends every flow: what the records cost. */
 static double records_ns(struct bench *bench, unsigned which)
 {
-	uint64_t begin_ns = clock_ns();
+	uint64_t begin_ns = clock_read_ns(CLOCK_THREAD_CPUTIME_ID);
 	uint32_t count = flow_table_live(bench->tables[which]);
 
 	flow_table_flush(bench->tables[which], FLOW_END_FORCED);
-	return (double)(clock_ns() - begin_ns) / count;
+	return (double)(clock_read_ns(CLOCK_THREAD_CPUTIME_ID) - begin_ns) /
+	       count;
 }
 
 static int choice_measure(struct bench *bench, const char *names)

@@ -16,6 +16,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/clock.h"
+#include "base/random.h"
 #include "flow/flow.h"
 
 #define BATCH       256
@@ -49,26 +51,6 @@ struct bench {
 	struct packet packets[BATCH];
 };
 
-static uint64_t clock_ns(void)
-{
-	struct timespec now;
-
-	(void)clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
-	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
-}
-
-static uint64_t mix(uint64_t z)
-{
-	z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
-	z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
-	return z ^ (z >> 31);
-}
-
-static uint64_t draw(struct bench *bench)
-{
-	return mix(bench->random += UINT64_C(0x9e3779b97f4a7c15));
-}
-
 static void put16(uint8_t *at, uint16_t value)
 {
 	value = htobe16(value);
@@ -85,7 +67,7 @@ static void put32(uint8_t *at, uint32_t value)
 static uint8_t *ip_make(uint8_t *frame, uint32_t number, unsigned way,
 			uint16_t size)
 {
-	uint64_t a = mix(number + UINT64_C(1)), b = mix(a);
+	uint64_t a = random_mix(number + UINT64_C(1)), b = random_mix(a);
 	uint64_t from = way ? b : a, to = way ? a : b;
 
 	memset(frame, 0, FRAME_SIZE);
@@ -119,7 +101,7 @@ struct segment {
 
 static struct segment data_make(struct bench *bench, struct ends *ends)
 {
-	uint64_t random = draw(bench);
+	uint64_t random = random_next(&bench->random);
 	unsigned way = ends->turn;
 	struct segment s = {ends->next[way], ends->next[way ^ 1], 0, 0x10,
 			    (uint8_t)way};
@@ -187,7 +169,7 @@ static void frame_make(struct bench *bench, unsigned at, uint32_t number)
 static void batch_make(struct bench *bench, bool fill, uint32_t first)
 {
 	for (unsigned i = 0; i < BATCH; i++) {
-		uint64_t random = draw(bench);
+		uint64_t random = random_next(&bench->random);
 		uint32_t number =
 			(uint32_t)((random >> 32) * bench->flows >> 32);
 
@@ -199,14 +181,14 @@ static void batch_make(struct bench *bench, bool fill, uint32_t first)
 
 static uint64_t batch_run(struct bench *bench, struct flow_table *table)
 {
-	uint64_t begin_ns = clock_ns();
+	uint64_t begin_ns = clock_read_ns(CLOCK_THREAD_CPUTIME_ID);
 	unsigned count = 0;
 
 	for (unsigned i = 0; i < BATCH; i++)
 		count += packet_decode(&bench->inputs[i],
 				       &bench->packets[count]) == VERDICT_OK;
 	flow_table_meter(table, bench->packets, count);
-	return clock_ns() - begin_ns;
+	return clock_read_ns(CLOCK_THREAD_CPUTIME_ID) - begin_ns;
 }
 
 /* Both meters get every batch, each first in turn: the caches that the other

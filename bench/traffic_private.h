@@ -12,6 +12,8 @@
 
 #include "traffic.h"
 
+#include "base/random.h"
+
 enum traffic_tunnel { PLAIN, VXLAN, GTPU, GRE, TRAFFIC_TUNNEL_COUNT };
 
 /* Who talks to whom: 0 is the client. */
@@ -59,10 +61,7 @@ struct traffic {
 
 static inline uint64_t traffic_mix(uint64_t z)
 {
-	z += UINT64_C(0x9e3779b97f4a7c15);
-	z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
-	z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
-	return z ^ (z >> 31);
+	return random_mix(z + RANDOM_STEP);
 }
 
 /* A number below 'bound' (at most 2^32) out of 64 random bits. */

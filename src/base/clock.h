@@ -9,20 +9,23 @@
 
 #include "base/stamp.h"
 
-static inline struct wall wall_now(void)
+/* Nanoseconds of any clock: CLOCK_THREAD_CPUTIME_ID and the like. */
+static inline int64_t clock_read_ns(clockid_t clock)
 {
 	struct timespec ts;
 
-	clock_gettime(CLOCK_REALTIME, &ts);
-	return (struct wall){ts.tv_sec * NS_PER_S + ts.tv_nsec};
+	(void)clock_gettime(clock, &ts);
+	return ts.tv_sec * NS_PER_S + ts.tv_nsec;
+}
+
+static inline struct wall wall_now(void)
+{
+	return (struct wall){clock_read_ns(CLOCK_REALTIME)};
 }
 
 static inline struct mono mono_now(void)
 {
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (struct mono){ts.tv_sec * NS_PER_S + ts.tv_nsec};
+	return (struct mono){clock_read_ns(CLOCK_MONOTONIC)};
 }
 
 #endif

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/err.h"
+#include "base/random.h"
 
 const char *const sample_mode_words[SAMPLE_MODE_COUNT] = {
 	[SAMPLE_COUNT] = "count",
@@ -46,16 +47,10 @@ int sample_check(const struct sample_options *options, struct fault *ret_fault)
 	return 0;
 }
 
-static uint64_t mix(uint64_t z)
-{
-	z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
-	z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
-	return z ^ (z >> 31);
-}
-
 uint64_t sample_hash(const struct sample_seed *key, uint64_t number)
 {
-	return mix(mix(number * GOLDEN + key->words[0]) ^ key->words[1]);
+	return random_mix(random_mix(number * GOLDEN + key->words[0]) ^
+			  key->words[1]);
 }
 
 uint64_t sample_threshold(uint32_t population)

@@ -12,6 +12,8 @@
 
 #include "cli/python_private.h"
 
+#include "base/random.h"
+
 #define ROWS_MAX   (SEGMENT_MAX + 8)
 #define DRAWS_MAX  400
 #define DRAWS_MIN  100
@@ -141,15 +143,6 @@ static double median(int64_t *values, size_t count)
 	for (size_t i = 1; i < count / 2; i++)
 		lower = values[i] > lower ? values[i] : lower;
 	return ((double)lower + (double)upper) / 2;
-}
-
-static uint64_t random_next(uint64_t *state) /* SplitMix64 */
-{
-	uint64_t z = *state += UINT64_C(0x9e3779b97f4a7c15);
-
-	z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
-	z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
-	return z ^ z >> 31;
 }
 
 /* Values of a side from 'at' on; returns how many are there. */

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/random.h"
 #include "probe/sender_private.h"
 
 /* Sleep ends before the slot by what timers were late of late, within: */
@@ -22,14 +23,6 @@
 #define LINGER_NS      50000000
 #define GATHER_NS      20000000 /* so long it can be put off */
 #define GATHER_ROOM_NS 20000    /* it is done in less */
-
-static int64_t raw_now_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC_RAW, &ts);
-	return ts.tv_sec * NS_PER_S + ts.tv_nsec;
-}
 
 /* Every trip that was under way since the last look is void. */
 static void step_note(struct sender *sender, int64_t now_ns)
@@ -105,15 +98,10 @@ static void trips_emit(struct sender *sender, int64_t now_ns, bool all)
 	}
 }
 
-/* SplitMix64: a schedule that can be had again from its seed. */
+/* Above 0, up to 1: a schedule that can be had again from its seed. */
 static double random_unit(struct sender *sender)
 {
-	uint64_t z = sender->random += UINT64_C(0x9e3779b97f4a7c15);
-
-	z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
-	z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
-	z ^= z >> 31;
-	return (double)((z >> 11) + 1) / 9007199254740992.0;
+	return (double)((random_next(&sender->random) >> 11) + 1) / 0x1p53;
 }
 
 static void slot_advance(struct sender *sender)
@@ -187,7 +175,7 @@ static void slot_send(struct sender *sender, struct passage *passage,
 	}
 	if (!stamp)
 		trip->flags |= TRIP_UNSTAMPED;
-	trip->sent_ns = raw_now_ns();
+	trip->sent_ns = clock_read_ns(CLOCK_MONOTONIC_RAW);
 	at = wall_now();
 	if (packet_send(sender, trip->seq, at, stamp) == 1) {
 		passage->sent = true;

@@ -6,15 +6,7 @@
 #include <string.h>
 
 #include "base/digits.h"
-
-static uint64_t random_next(uint64_t *state)
-{
-	uint64_t z = *state += UINT64_C(0x9e3779b97f4a7c15);
-
-	z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
-	z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
-	return z ^ z >> 31;
-}
+#include "base/random.h"
 
 /* The text is right, nothing in front is touched, and no more behind than
  * the slack. */

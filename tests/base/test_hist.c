@@ -3,18 +3,10 @@
 #include <math.h>
 
 #include "base/hist.h"
+#include "base/random.h"
 #include "check.h"
 
 #define BYTES_MAX (1 << 20)
-
-static uint64_t random_next(uint64_t *state)
-{
-	uint64_t z = *state += UINT64_C(0x9e3779b97f4a7c15);
-
-	z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
-	z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
-	return z ^ z >> 31;
-}
 
 /* Any magnitude, either sign. */
 static int64_t value_next(uint64_t *state)

@@ -3,6 +3,8 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include "base/random.h"
+
 static void writes_json_of_every_type_one_object_a_line(void **state)
 {
 	struct export_text *text = begin(EXPORT_JSON, NULL, 0);
@@ -219,15 +221,6 @@ static const struct field_row wide_rows[] = {
 #define WIDE_ROWS (sizeof wide_rows / sizeof *wide_rows)
 
 static const struct field_table wides = {wide_rows, WIDE_ROWS};
-
-static uint64_t random_next(uint64_t *state)
-{
-	uint64_t z = *state += UINT64_C(0x9e3779b97f4a7c15);
-
-	z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
-	z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
-	return z ^ z >> 31;
-}
 
 /* Mostly plain, with all that needs care; what is behind the zero is no part
  * of it. */

@@ -117,12 +117,3 @@ void kept_check_ledger(const struct kept *kept, uint64_t given)
 	assert_int_equal(ended, kept->count);
 	assert_int_equal(c.metered + c.refused_full + c.not_selected, given);
 }
-
-uint64_t random_next(uint64_t *state)
-{
-	uint64_t z = *state += UINT64_C(0x9e3779b97f4a7c15);
-
-	z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
-	z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
-	return z ^ (z >> 31);
-}

@@ -4,6 +4,7 @@
 
 #include "check.h"
 
+#include "base/random.h"
 #include "flow/flow.h"
 
 #define MS INT64_C(1000000)
@@ -64,7 +65,5 @@ void kept_give(struct kept *kept, const struct given *given);
 
 /* created = live + ended; metered + refused = given (nothing waiting). */
 void kept_check_ledger(const struct kept *kept, uint64_t given);
-
-uint64_t random_next(uint64_t *state);
 
 #endif

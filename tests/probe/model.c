@@ -3,6 +3,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/random.h"
+
 #define EPOCH_NS INT64_C(1700000000000000000)
 #define RAW_NS   INT64_C(5000000000000) /* CLOCK_MONOTONIC_RAW at slot 0 */
 
@@ -23,12 +25,7 @@ point_set model_points_trace(void)
 
 double model_unit(struct model *model)
 {
-	uint64_t z = model->random += UINT64_C(0x9e3779b97f4a7c15);
-
-	z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
-	z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
-	z ^= z >> 31;
-	return ((double)(z >> 11) + 0.5) / 0x1p53;
+	return ((double)(random_next(&model->random) >> 11) + 0.5) / 0x1p53;
 }
 
 double model_between(struct model *model, double low, double high)
