@@ -54,6 +54,8 @@ enum rtt_owner {
 enum rtt_owner rtt_owner(const struct segment *segment);
 /* Whether it is spent on the other host; no matter for a path. */
 bool rtt_remote(const struct segment *segment);
+/* Whether a packet has it only if its reader was asleep. */
+bool rtt_if_asleep(const struct segment *segment);
 
 /* Means, so that they add up; of the whole, 0 to 1. */
 struct rtt_shares {

@@ -46,6 +46,7 @@ int rtt_python_check(const struct rtt_options *options)
 		{options->hardware, "hardware"},
 		{options->interleave, "interleave"},
 	};
+	bool forced;
 
 	if (!in_python(options->sender) && !in_python(options->reflector))
 		return -1;
@@ -55,6 +56,10 @@ int rtt_python_check(const struct rtt_options *options)
 					  "in Python",
 					  foreign[i].name);
 	}
+	if (options->tier > 0 &&
+	    tier_chosen(options->tier, &forced) > TIER_SOCKET)
+		return usage_fail("tier: with a sender or reflector in Python "
+				  "T1 at most");
 	return -1;
 }
 
@@ -250,6 +255,9 @@ static int path_begin(struct rtt_sides *sides, enum tax_side which,
 	struct path_options path = run->path;
 	struct fault fault;
 
+	/* What one side alone has, or pays for, compares nothing. */
+	if (path.tier > TIER_SOCKET)
+		path.tier = TIER_SOCKET;
 	path.sender = half_of(run, which == TAX_PYTHON);
 	path.sender.start_ns = start_ns;
 	path.sender.remote = (const struct sockaddr *)&remote;

@@ -178,22 +178,62 @@ static void bar_draw(const struct rtt_screen *screen, int line, double from,
 					      : "#");
 }
 
+/* Of those that there is no room for the longest are drawn: which ones, and
+ * how many are not. */
+static size_t segments_fold(const struct rtt_shares *shares, int room,
+			    bool ret_drawn[SEGMENT_MAX])
+{
+	size_t left_out = 0, most = room > 1 ? (size_t)room - 1 : 0;
+
+	for (size_t i = 0; i < shares->count; i++)
+		ret_drawn[i] = true;
+	if (room > 0 && shares->count <= (size_t)room)
+		return 0;
+	while (shares->count - left_out > most) {
+		size_t least = SEGMENT_MAX;
+
+		for (size_t i = 0; i < shares->count; i++) {
+			if (ret_drawn[i] &&
+			    (least == SEGMENT_MAX ||
+			     shares->share[i] < shares->share[least]))
+				least = i;
+		}
+		ret_drawn[least] = false;
+		left_out++;
+	}
+	return left_out;
+}
+
 static int segments_draw(const struct rtt_screen *screen,
 			 const struct rtt_result *result, int line, int end)
 {
 	struct rtt_shares shares;
-	double from = 0;
+	bool drawn[SEGMENT_MAX];
+	double from = 0, folded = 0;
+	size_t left_out;
 
 	rtt_shares(result, &shares);
 	tui_put(line++, 1, tui_color(PAINT_DIM), "%-27s%6s%6s%6s%6s%6s%6s",
 		"segment", "p50", "p90", "p99", "p99.9", "max", "share");
-	for (size_t i = 0; i < shares.count && line < end; i++, line++) {
-		values_draw(line, shares.segments[i].name,
-			    tally_segment(result->tally, i));
-		bar_draw(screen, line, from < 1 ? from : 1, shares.share[i],
-			 rtt_owner(&shares.segments[i]));
-		from += shares.share[i] > 0 ? shares.share[i] : 0;
+	left_out = segments_fold(&shares, end - line, drawn);
+	for (size_t i = 0; i < shares.count; i++) {
+		double share = shares.share[i] > 0 ? shares.share[i] : 0;
+
+		if (drawn[i]) {
+			values_draw(line, shares.segments[i].name,
+				    tally_segment(result->tally, i));
+			bar_draw(screen, line++, from < 1 ? from : 1,
+				 shares.share[i],
+				 rtt_owner(&shares.segments[i]));
+		} else {
+			folded += share;
+		}
+		from += share;
 	}
+	if (left_out > 0 && line < end)
+		tui_put(line++, 1, tui_color(PAINT_DIM),
+			"and %2zu shorter ones: no room %28s%4.0f%%", left_out,
+			"", folded * 100);
 	return line;
 }
 

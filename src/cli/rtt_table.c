@@ -79,18 +79,32 @@ static uint64_t missing_of(uint64_t expected, const struct hist *hist)
 	return expected > count ? expected - count : 0;
 }
 
+/* Packets that should have this segment and do not: a reader who was awake
+ * was not called or woken. */
+static uint64_t segment_missing(const struct sheet *sheet,
+				const struct segment *segment,
+				const struct hist *hist)
+{
+	const struct tally *tally = sheet->result->tally;
+	uint64_t from, to;
+
+	if (!rtt_if_asleep(segment))
+		return missing_of(rtt_expected(sheet->result, segment), hist);
+	from = tally_missing(tally, segment->from_leg, segment->from);
+	to = tally_missing(tally, segment->to_leg, segment->to);
+	return from > to ? from : to;
+}
+
 static void row_print(const struct sheet *sheet, size_t i)
 {
+	const struct segment *segment = &sheet->shares.segments[i];
 	const struct hist *hist = tally_segment(sheet->result->tally, i);
 	char name[SEGMENT_NAME];
 	double share = sheet->shares.share[i];
 
-	name_make(&sheet->shares.segments[i], name, sizeof name);
+	name_make(segment, name, sizeof name);
 	fprintf(sheet->to, "%-*s", sheet->name_width, name);
-	values_print(sheet, hist,
-		     missing_of(rtt_expected(sheet->result,
-					     &sheet->shares.segments[i]),
-				hist));
+	values_print(sheet, hist, segment_missing(sheet, segment, hist));
 	fprintf(sheet->to, "%4.0f%%", share * 100);
 	bar_print(sheet, share);
 	putc('\n', sheet->to);

@@ -197,12 +197,10 @@ static void answer_first(struct sender *sender, struct passage *passage,
 			 const struct probe_packet *packet, struct wall at)
 {
 	struct trip *trip = &passage->trip;
-	struct timespec raw;
 
-	clock_gettime(CLOCK_MONOTONIC_RAW, &raw);
 	passage->answered = true;
 	passage->answered_mono_ns = mono_now().ns;
-	trip->rtt_ns = raw.tv_sec * NS_PER_S + raw.tv_nsec - trip->sent_ns;
+	trip->rtt_ns = sender->received_raw_ns - trip->sent_ns;
 	if (trip->rtt_ns > sender->rtt_max_ns)
 		sender->rtt_max_ns = trip->rtt_ns;
 	trip->ttl[LEG_BACK] = packet->ttl;
@@ -216,6 +214,7 @@ static void answer_first(struct sender *sender, struct passage *passage,
 			      packet->received_hw.at);
 	passage_stamp(passage, LEG_BACK, POINT_RECEIVE, at);
 	watch_received(leg_of(trip, LEG_BACK), &sender->received, 0);
+	sender->sleep_points |= trip->stamped & POINTS_OF_SLEEP(LEG_BACK);
 	sender->counters.answered++;
 }
 
@@ -352,6 +351,16 @@ static void packet_join(struct sender *sender,
 	follow_up_join(sender, &reply);
 }
 
+/* Right after the system call. */
+static void received_note(struct sender *sender)
+{
+	struct timespec raw;
+
+	clock_gettime(CLOCK_MONOTONIC_RAW, &raw);
+	sender->received_raw_ns = raw.tv_sec * NS_PER_S + raw.tv_nsec;
+	watch_read(sender->options.watch, &sender->received);
+}
+
 int sender_take(struct sender *sender)
 {
 	struct probe_packet packets[PROBE_BATCH];
@@ -364,7 +373,7 @@ int sender_take(struct sender *sender)
 		return 0;
 	}
 	if (count > 0)
-		watch_read(sender->options.watch, &sender->received);
+		received_note(sender);
 	for (int i = 0; i < count; i++)
 		packet_join(sender, &packets[i], at);
 	if (sender->stamps_due > 0)
@@ -405,7 +414,6 @@ void passage_finish(struct sender *sender, struct passage *passage)
 		if (watch_settle(leg_of(trip, leg)))
 			trip->flags |= TRIP_READY_LATE(leg);
 	}
-	sender->sleep_points |= trip->stamped & POINTS_OF_SLEEP(LEG_BACK);
 	if (!passage->sent)
 		return;
 	if (!passage->answered) {

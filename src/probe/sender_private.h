@@ -79,6 +79,7 @@ struct sender {
 	point_set peer_points;  /* that the reflector told of */
 	point_set sleep_points; /* of ours, in any trip */
 	struct watch_times received; /* as the last packets came */
+	int64_t received_raw_ns;     /* the same, CLOCK_MONOTONIC_RAW */
 	int64_t gathered_ns;         /* CLOCK_MONOTONIC */
 	bool slack_set;
 	struct fault refusal;

@@ -151,16 +151,13 @@ static void points_check(struct tally *tally, const struct trip *trip)
 	point_set unstamped = POINT_BIT(LEG_FORWARD, POINT_SCHED) |
 			      POINT_BIT(LEG_FORWARD, POINT_SENT) |
 			      POINT_BIT(LEG_FORWARD, POINT_SENT_HW);
-	point_set if_asleep = POINT_BIT(LEG_FORWARD, POINT_WAKING) |
-			      POINT_BIT(LEG_FORWARD, POINT_RUNNING) |
-			      POINT_BIT(LEG_BACK, POINT_WAKING) |
-			      POINT_BIT(LEG_BACK, POINT_RUNNING);
-	point_set missing = tally->options.points & ~trip->stamped;
+	point_set missing =
+		trip_points(trip, tally->options.points) & ~trip->stamped;
 
 	if (trip->flags & TRIP_UNSTAMPED)
 		missing &= ~unstamped;
 	else
-		tally->counters.complete += (missing & ~if_asleep) == 0;
+		tally->counters.complete += missing == 0;
 	for (; missing != 0; missing &= missing - 1) {
 		unsigned i = (unsigned)__builtin_ctzll(missing);
 

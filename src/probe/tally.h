@@ -144,9 +144,8 @@ const struct hist *tally_hist(const struct tally *tally, enum tally_hist which);
 size_t tally_segments(const struct tally *tally,
 		      struct segment ret_segments[SEGMENT_MAX]);
 const struct hist *tally_segment(const struct tally *tally, size_t i);
-/* Answered packets without this stamp though it was to be had.  A reader
- * that is not asleep is not woken: WAKING and RUNNING are then missing, and
- * the trip complete nevertheless. */
+/* Answered packets without this stamp though they should have it: see
+ * trip_points(). */
 uint64_t tally_missing(const struct tally *tally, enum leg leg,
 		       enum point point);
 

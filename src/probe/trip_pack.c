@@ -4,7 +4,11 @@
  * trip before and the middle of its block lead one to expect: schedules are
  * regular, clocks run nearly alike, and a segment mostly takes as long as it
  * did.  One walk over a trip surveys, writes or reads, so that no reader can
- * disagree with its writer. */
+ * disagree with its writer.
+ *
+ * Some 20 points have more noise than a trip has room for.  A block that would
+ * take more than it may keeps the applications' stamps as they are and of the
+ * others, as distances from what is expected, so many leading bits as fit. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,7 +17,8 @@
 #include "probe/probe.h"
 #include "probe/trip_code.h"
 
-#define VERSION 1
+#define VERSION_EXACT  1
+#define VERSION_COARSE 2 /* the head has COARSE_SIZE more */
 
 enum column {
 	COLUMN_FLAGS,
@@ -40,13 +45,21 @@ enum expected {
 	EXPECT_COUNT,
 };
 
-#define HEAD_SIZE  (1 + 2 + 8 + 8 * EXPECT_COUNT)
-#define CROSS_RATE 16
+#define HEAD_SIZE   (1 + 2 + 8 + 8 * EXPECT_COUNT)
+#define COARSE_SIZE 1 /* how many bits below the leading one */
+#define CROSS_RATE  16
+
+#define BITS_EXACT 62
+#define BITS_MAX   9
+#define BITS_MIN   1
+#define STEP_BITS  10 /* but nothing is off by more than 2^10 ns */
 
 enum mode { MODE_SURVEY, MODE_WRITE, MODE_READ };
 
 struct trip_packer {
 	enum mode mode;
+	int bits;       /* below the leading one, of COARSE points */
+	int bits_tried; /* with which the last block fitted */
 	struct code code;
 	point_set set;
 	int64_t expected[EXPECT_COUNT];
@@ -98,6 +111,69 @@ static int64_t number_near(struct trip_packer *packer, int column,
 {
 	return plus(expected, number(packer, column, minus(value, expected)));
 }
+
+/* ---- numbers of few leading bits ------------------------------------------
+ *
+ * Each has an index: those up to 2^(bits + 1) are their own, then every power
+ * of two has 2^bits of them, until they are 2^STEP_BITS apart. */
+
+static uint64_t index_of_magnitude(uint64_t magnitude, int bits)
+{
+	int shift = 63 - __builtin_clzll(magnitude | 1) - bits;
+
+	if (shift <= 0)
+		return magnitude;
+	if (shift > STEP_BITS)
+		shift = STEP_BITS;
+	return ((uint64_t)shift << bits) + (magnitude >> shift);
+}
+
+static uint64_t magnitude_of_index(uint64_t index, int bits)
+{
+	uint64_t shift = index >> bits;
+
+	if (shift <= 1)
+		return index;
+	shift = shift - 1 < STEP_BITS ? shift - 1 : STEP_BITS;
+	return (index - (shift << bits)) << shift;
+}
+
+/* The index of the greatest number that is not above this one, so that what
+ * is in order stays so. */
+static int64_t index_of(int64_t value, int bits)
+{
+	uint64_t magnitude = value < 0 ? -(uint64_t)value : (uint64_t)value;
+	uint64_t index = index_of_magnitude(magnitude, bits);
+
+	if (value >= 0)
+		return (int64_t)index;
+	if (magnitude_of_index(index, bits) != magnitude)
+		index++;
+	return (int64_t)-index;
+}
+
+static int64_t value_of(int64_t index, int bits)
+{
+	uint64_t magnitude = index < 0 ? -(uint64_t)index : (uint64_t)index;
+
+	magnitude = magnitude_of_index(magnitude, bits);
+	return (int64_t)(index < 0 ? -magnitude : magnitude);
+}
+
+static int64_t number_coarse(struct trip_packer *packer, int column,
+			     int64_t value)
+{
+	int64_t middle, index;
+
+	if (packer->mode == MODE_SURVEY || packer->bits == BITS_EXACT)
+		return number(packer, column, value);
+	middle = index_of(packer->middle[column], packer->bits);
+	index = code_number(&packer->code, &packer->numbers[column],
+			    minus(index_of(value, packer->bits), middle));
+	return value_of(plus(index, middle), packer->bits);
+}
+
+/* ---- the walk ------------------------------------------------------------ */
 
 static void slot_walk(struct trip_packer *packer, struct trip *trip)
 {
@@ -207,15 +283,20 @@ static void place_walk(struct trip_packer *packer, struct trip *trip,
 	int64_t *at_ns = &trip->at_ns[place / POINT_COUNT][place % POINT_COUNT];
 	bool local = point_is_local(place / POINT_COUNT, place % POINT_COUNT);
 	int64_t took_ns, *crossing = &packer->expected[EXPECT_CROSSING];
+	int64_t expected = expected_ns(packer, trip, walk, local);
+	int column = COLUMN_POINTS + place;
 
 	if (!(trip->stamped >> place & 1)) {
 		*at_ns = 0;
-		walk->skipped_ns = plus(walk->skipped_ns,
-					packer->middle[COLUMN_POINTS + place]);
+		walk->skipped_ns =
+			plus(walk->skipped_ns, packer->middle[column]);
 		return;
 	}
-	*at_ns = number_near(packer, COLUMN_POINTS + place, *at_ns,
-			     expected_ns(packer, trip, walk, local));
+	if (point_rows[place % POINT_COUNT].tier == TIER_APPLICATION)
+		*at_ns = number_near(packer, column, *at_ns, expected);
+	else
+		*at_ns = plus(expected, number_coarse(packer, column,
+						      minus(*at_ns, expected)));
 	took_ns = minus(*at_ns, walk->before_ns);
 	if (!walk->begun)
 		packer->expected[EXPECT_WALL] =
@@ -338,41 +419,80 @@ static void be_put(uint8_t *at, uint64_t value, int size)
 		*at++ = (uint8_t)(value >> 8 * size);
 }
 
-static void head_write(uint8_t *bytes, size_t count, point_set set,
-		       const int64_t expected[EXPECT_COUNT])
+/* Returns its size. */
+static size_t head_write(const struct trip_packer *packer, uint8_t *bytes,
+			 size_t count, const int64_t expected[EXPECT_COUNT])
 {
-	bytes[0] = VERSION;
+	bool coarse = packer->bits != BITS_EXACT;
+
+	bytes[0] = coarse ? VERSION_COARSE : VERSION_EXACT;
 	be_put(bytes + 1, count, 2);
-	be_put(bytes + 3, set, 8);
+	be_put(bytes + 3, packer->set, 8);
 	for (int i = 0; i < EXPECT_COUNT; i++)
 		be_put(bytes + 11 + (size_t)8 * (size_t)i,
 		       (uint64_t)expected[i], 8);
+	if (!coarse)
+		return HEAD_SIZE;
+	bytes[HEAD_SIZE] = (uint8_t)packer->bits;
+	return HEAD_SIZE + COARSE_SIZE;
 }
 
-size_t trips_pack(struct trip_packer *packer, const struct trip *trips,
-		  size_t count, uint8_t *ret_bytes, size_t room)
+static size_t block_write(struct trip_packer *packer, const struct trip *trips,
+			  size_t count, uint8_t *ret_bytes, size_t room)
 {
 	int64_t expected[EXPECT_COUNT];
+	size_t head;
 
-	if (count == 0 || count > TRIPS_PACK_MAX || room < HEAD_SIZE)
-		return 0;
-	packer->set = 0;
-	for (size_t i = 0; i < count; i++)
-		packer->set |= trips[i].stamped;
 	expected_first(&trips[0], expected);
-	survey(packer, trips, count, expected);
-	head_write(ret_bytes, count, packer->set, expected);
+	head = head_write(packer, ret_bytes, count, expected);
 	begin(packer, MODE_WRITE, expected);
-	code_write_begin(&packer->code, ret_bytes + HEAD_SIZE,
-			 room - HEAD_SIZE);
+	code_write_begin(&packer->code, ret_bytes + head, room - head);
 	middles_walk(packer);
 	for (size_t i = 0; i < count; i++) {
 		struct trip trip = trips[i];
 
 		trip_walk(packer, &trip);
 	}
-	count = HEAD_SIZE + code_write_end(&packer->code);
-	return count <= room ? count : 0;
+	return head + code_write_end(&packer->code);
+}
+
+/* As many bits as fit; neighbouring blocks are alike. */
+static size_t block_coarsen(struct trip_packer *packer,
+			    const struct trip *trips, size_t count,
+			    uint8_t *ret_bytes, size_t room)
+{
+	size_t most = TRIPS_PACK_AIM(count), size;
+
+	packer->bits = packer->bits_tried + 1;
+	if (packer->bits > BITS_MAX || packer->bits_tried == 0)
+		packer->bits = BITS_MAX;
+	while ((size = block_write(packer, trips, count, ret_bytes, room)) >
+		       most &&
+	       packer->bits > BITS_MIN)
+		packer->bits--;
+	packer->bits_tried = packer->bits;
+	return size;
+}
+
+size_t trips_pack(struct trip_packer *packer, const struct trip *trips,
+		  size_t count, uint8_t *ret_bytes, size_t room)
+{
+	int64_t expected[EXPECT_COUNT];
+	size_t size;
+
+	if (count == 0 || count > TRIPS_PACK_MAX ||
+	    room < HEAD_SIZE + COARSE_SIZE)
+		return 0;
+	packer->set = 0;
+	for (size_t i = 0; i < count; i++)
+		packer->set |= trips[i].stamped;
+	expected_first(&trips[0], expected);
+	survey(packer, trips, count, expected);
+	packer->bits = BITS_EXACT;
+	size = block_write(packer, trips, count, ret_bytes, room);
+	if (size > TRIPS_PACK_AIM(count))
+		size = block_coarsen(packer, trips, count, ret_bytes, room);
+	return size <= room ? size : 0;
 }
 
 static void trips_read(struct trip_packer *packer, struct trip *ret_trips,
@@ -389,19 +509,24 @@ int trips_unpack(struct trip_packer *packer, const uint8_t *bytes, size_t size,
 		 struct trip ret_trips[TRIPS_PACK_MAX])
 {
 	int64_t expected[EXPECT_COUNT];
-	size_t count;
+	size_t count, head = HEAD_SIZE;
 
-	if (size < HEAD_SIZE || bytes[0] != VERSION)
+	if (size < HEAD_SIZE + COARSE_SIZE ||
+	    (bytes[0] != VERSION_EXACT && bytes[0] != VERSION_COARSE))
 		return -EBADMSG;
+	packer->bits = BITS_EXACT;
+	if (bytes[0] == VERSION_COARSE)
+		packer->bits = bytes[head++];
 	count = load_be16(bytes + 1);
 	packer->set = load_be64(bytes + 3);
-	if (count == 0 || count > TRIPS_PACK_MAX || packer->set >> PLACES != 0)
+	if (count == 0 || count > TRIPS_PACK_MAX ||
+	    packer->set >> PLACES != 0 || packer->bits > BITS_EXACT)
 		return -EBADMSG;
 	for (int i = 0; i < EXPECT_COUNT; i++)
 		expected[i] =
 			(int64_t)load_be64(bytes + 11 + (size_t)8 * (size_t)i);
 	begin(packer, MODE_READ, expected);
-	code_read_begin(&packer->code, bytes + HEAD_SIZE, size - HEAD_SIZE);
+	code_read_begin(&packer->code, bytes + head, size - head);
 	trips_read(packer, ret_trips, count);
 	return code_read_end(&packer->code) ? (int)count : -EBADMSG;
 }

@@ -41,7 +41,7 @@ class Requests(unittest.TestCase):
     def packets_of_c(self, *arguments):
         with listening() as sock:
             command = [SONDE, "rtt", f"127.0.0.1:{sock.getsockname()[1]}", "--count", "20", "--rate", "100",
-                       "--timeout", "50ms", *arguments]
+                       "--timeout", "50ms", "--tier", "T1", *arguments]
             with subprocess.Popen(list(map(str, command)), stdout=subprocess.DEVNULL,
                                   stderr=subprocess.DEVNULL) as process:
                 packets = [sock.recv(65536) for _ in range(3)]

@@ -23,7 +23,8 @@ def client(port, *more, host="127.0.0.1"):
 
 
 def sender(port, *more, host="127.0.0.1"):
-    return [SONDE, "rtt", side.at(host, port), "--count", COUNT, "--rate", 200, "--json", *more]
+    """At the tier that Python has."""
+    return [SONDE, "rtt", side.at(host, port), "--count", COUNT, "--rate", 200, "--json", "--tier", "T1", *more]
 
 
 class Pairs(unittest.TestCase):
@@ -257,6 +258,8 @@ class Tax(unittest.TestCase):
         for name in ("echo", "poisson", "hardware", "interleave"):
             done = run([SONDE, "rtt", "127.0.0.1:9", "--sender", "python", f"--{name}"], 2)
             self.assertIn(f"{name}: not with a sender or reflector in Python", done.stderr)
+        done = run([SONDE, "rtt", "127.0.0.1:9", "--reflector", "python", "--tier", "T2"], 2)
+        self.assertIn("tier: with a sender or reflector in Python T1 at most", done.stderr)
 
     def test_ends_with_its_reflector(self):
         port = port_free(2)

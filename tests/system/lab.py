@@ -78,6 +78,15 @@ def need_root():
         raise Skip("network namespaces cannot be made here")
 
 
+def need_tracepoints():
+    """Tier T2, or skip by what this machine says of it."""
+    need_root()
+    rows = [json.loads(line) for line in sonde("doctor", "-f", "json", check_rc=None).stdout.splitlines()]
+    row = next(row for row in rows if row["area"] == "Round trips" and row["name"] == "T2")
+    if row["verdict"] != "ok":
+        raise Skip(f"tier T2: {row['text']}")
+
+
 def run(*command, check_rc=0, timeout=120, **more):
     """Run to the end; stdout and stderr as text."""
     done = subprocess.run([str(part) for part in command], capture_output=True, text=True, timeout=timeout,

@@ -24,15 +24,6 @@ def reflector(space, *options):
         yield process
 
 
-def need_tracepoints():
-    """Tier T2, or skip by what this machine says of it."""
-    lab.need_root()
-    rows = [json.loads(line) for line in lab.sonde("doctor", "-f", "json", check_rc=None).stdout.splitlines()]
-    row = next(row for row in rows if row["area"] == "Round trips" and row["name"] == "T2")
-    if row["verdict"] != "ok":
-        raise lab.Skip(f"tier T2: {row['text']}")
-
-
 def rtt(space, host, *options, check_rc=0):
     """Trips and summary of 'sonde rtt --json'."""
     done = lab.run(*lab.Pair.inside(space, lab.SONDE, "rtt", host, "--json", *options), check_rc=check_rc)
@@ -66,17 +57,17 @@ def run_at(rate):
 
 
 def twenty_points_of_every_packet_at_1_khz():
-    need_tracepoints()
+    lab.need_tracepoints()
     run_at(1000)
 
 
 def twenty_points_of_every_packet_at_10_khz():
-    need_tracepoints()
+    lab.need_tracepoints()
     run_at(10000)
 
 
 def asleep_it_is_woken_and_runs():
-    need_tracepoints()
+    lab.need_tracepoints()
     with lab.Pair("points") as pair, reflector(pair.right):
         trips, summary = rtt(pair.left, f"198.18.0.2:{PORT}", "--count", 1000, "--rate", 1000, "--sleep")
     check_trips(trips, summary, 20)
@@ -86,7 +77,7 @@ def asleep_it_is_woken_and_runs():
 
 
 def a_backlog_keeps_its_stamps():
-    need_tracepoints()
+    lab.need_tracepoints()
     with lab.Pair("points") as pair, reflector(pair.right) as there:
         command = lab.Pair.inside(pair.left, lab.SONDE, "rtt", f"198.18.0.2:{PORT}", "--json", "--count", 10000,
                                   "--rate", 10000)
@@ -102,7 +93,7 @@ def a_backlog_keeps_its_stamps():
 
 
 def ipv6_and_a_key_on_one_host():
-    need_tracepoints()
+    lab.need_tracepoints()
     key = ["--key", "00112233"]
     with lab.Pair("points") as pair, reflector(pair.left, *key):
         trips, summary = rtt(pair.left, f"[::1]:{PORT}", "--count", 1000, "--rate", 1000, *key)
@@ -110,7 +101,7 @@ def ipv6_and_a_key_on_one_host():
 
 
 def other_traffic_is_not_stamped():
-    need_tracepoints()
+    lab.need_tracepoints()
     flood = ("import socket, time\ns = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)\n"
              "end = time.monotonic() + 1\nwhile time.monotonic() < end:\n    s.sendto(b'x' * 100, ('198.18.0.2', 9))\n")
     with lab.Pair("points") as pair, reflector(pair.right):
@@ -122,7 +113,7 @@ def other_traffic_is_not_stamped():
 
 
 def a_lower_tier_can_be_forced():
-    need_tracepoints()
+    lab.need_tracepoints()
     with lab.Pair("points") as pair, reflector(pair.right):
         trips, summary = rtt(pair.left, f"198.18.0.2:{PORT}", "--count", 200, "--rate", 1000, "--tier", "T1")
     lab.equal((summary["tier"], summary["reflector_tier"], summary["points"]), ("T1", "T1", 10), "tier, points")
@@ -131,7 +122,7 @@ def a_lower_tier_can_be_forced():
 
 
 def one_host_may_have_more_than_the_other():
-    need_tracepoints()
+    lab.need_tracepoints()
     with lab.Pair("points") as pair, reflector(pair.right, "--tier", "T1"):
         trips, summary = rtt(pair.left, f"198.18.0.2:{PORT}", "--count", 200, "--rate", 1000)
     lab.equal(summary["reflector_tier"], "T1", "the other host's tier")
@@ -179,7 +170,7 @@ def gives_its_privileges_back():
 
 
 def doctor_has_seen_the_points():
-    need_tracepoints()
+    lab.need_tracepoints()
     with lab.Pair("points") as pair:
         done = lab.run(*lab.Pair.inside(pair.left, lab.SONDE, "doctor", "-f", "json", "-i", "a0"), check_rc=None)
     rows = {row["name"]: row for row in map(json.loads, done.stdout.splitlines()) if row["area"] == "Round trips"}
