@@ -69,6 +69,9 @@ static int64_t reader(const struct trip *trip, enum leg leg, enum part part)
 	if (!is_traced(trip, leg))
 		return NO_TIME;
 	switch (part) {
+	case PART_AWAY:
+		return woken ? between(trip, leg, POINT_READY, POINT_WAKING)
+			     : 0;
 	case PART_WAKE:
 		return woken && switched
 			       ? between(trip, leg, POINT_WAKING, POINT_RUNNING)
@@ -130,6 +133,7 @@ static const enum point ends[PART_COUNT][2] = {
 	[PART_PATH] = {POINT_SENT, POINT_RECEIVED},
 	[PART_IN] = {POINT_RECEIVED, POINT_RECEIVE},
 	[PART_SOFTIRQ] = {POINT_RECEIVED, POINT_READY},
+	[PART_AWAY] = {POINT_READY, POINT_WAKING},
 	[PART_WAKE] = {POINT_WAKING, POINT_RUNNING},
 	[PART_PREEMPTED] = {POINT_READY, POINT_RUNNING},
 	[PART_BUSY] = {POINT_READY, POINT_RECEIVE},
@@ -162,8 +166,9 @@ int samples_make(struct samples *samples, size_t room)
 	samples->regimes = calloc(room, sizeof *samples->regimes);
 	samples->sent_ns = calloc(room, sizeof *samples->sent_ns);
 	samples->wire_ns = calloc(room, sizeof *samples->wire_ns);
-	if (!samples->memory || !samples->wire_ns || !samples->seqs ||
-	    !samples->regimes || !samples->sent_ns) {
+	samples->lean_ns = calloc(room, sizeof *samples->lean_ns);
+	if (!samples->memory || !samples->wire_ns || !samples->lean_ns ||
+	    !samples->seqs || !samples->regimes || !samples->sent_ns) {
 		samples_free(samples);
 		return -ENOMEM;
 	}
@@ -179,6 +184,7 @@ void samples_free(struct samples *samples)
 	free(samples->regimes);
 	free(samples->sent_ns);
 	free(samples->wire_ns);
+	free(samples->lean_ns);
 	*samples = (struct samples){0};
 }
 
@@ -213,6 +219,12 @@ size_t samples_add(struct samples *samples, const struct run *run,
 		if (!is_usable(&trips[i]))
 			continue;
 		known = offset_at(offset, &trips[i], &reading);
+		if (known && !samples->based) {
+			samples->based = true;
+			samples->base_ns = reading.best_ns;
+		}
+		if (offset_steps(offset) == 0)
+			reading.best_ns = samples->base_ns;
 		samples->seqs[samples->count] = trips[i].seq;
 		samples->regimes[samples->count] = reading.regime;
 		samples->sent_ns[samples->count] = trips[i].sent_ns;

@@ -17,6 +17,7 @@ enum part {
 	PART_PATH,        /* sent to received, leaving this host */
 	PART_IN,          /* received to receive */
 	PART_SOFTIRQ,     /* received to ready */
+	PART_AWAY,        /* ready to waking: asleep over something else */
 	PART_WAKE,        /* waking to running */
 	PART_PREEMPTED,   /* ready to running of a thread that was awake */
 	PART_BUSY,        /* ready to return of one that never left the CPU */
@@ -39,7 +40,12 @@ struct samples {
 	uint32_t *seqs, *regimes;
 	int64_t *sent_ns;
 	int64_t *wire_ns; /* the path there and back: no clock counts */
-	uint32_t steps;   /* of a clock */
+	/* Half of how much longer the way there is; a clock counts. */
+	int64_t *lean_ns;
+	uint32_t steps; /* of a clock */
+	/* The first packet's offset: that of all, if no clock was stepped. */
+	bool based;
+	int64_t base_ns;
 	int64_t *memory;
 };
 
@@ -59,8 +65,12 @@ void part_name(int which, char ret_name[SEGMENT_NAME]);
 
 /* Puts the path's times anew, if no clock was stepped: with the drift that
  * the clocks have within the samples 'from' to before 'to' and within the
- * others.  A path that grows longer one way looks like a drift otherwise. */
-void paths_straighten(struct samples *samples, size_t from, size_t to);
+ * others.  A path that grows longer one way looks like a drift otherwise.
+ * Fills 'lean_ns'; *ret_error_ns is how far a step in it may be off by noise
+ * and by a drift that is not quite known (one standard deviation).  False:
+ * nothing was done. */
+bool paths_straighten(struct samples *samples, size_t from, size_t to,
+		      double *ret_error_ns);
 
 /* Of 'count' samples those 'from' to before 'to' are after, all others
  * before. */

@@ -11,7 +11,6 @@
  *     interrupt  BPF spins where the softirq hands over a received packet
  *     wakeup     BPF spins where the reader's thread is woken
  *     hog        a thread on CPU with real-time priority, DELAY_NS at a time
- *     nice       a thread of usual priority on CPU, without a pause
  *     stop       SIGSTOP, DELAY_NS later SIGCONT, over and over
  *     queue      tc qdisc replace dev INTERFACE root QUEUE...
  *
@@ -172,7 +171,7 @@ static void spin_for(int64_t ns)
 		;
 }
 
-static void hog(bool realtime)
+static void hog(void)
 {
 	struct sched_param priority = {.sched_priority = 50};
 	cpu_set_t set;
@@ -181,36 +180,25 @@ static void hog(bool realtime)
 	CPU_ZERO(&set);
 	CPU_SET((unsigned)inject.cpu, &set);
 	if (sched_setaffinity(0, sizeof set, &set) < 0 ||
-	    (realtime && sched_setscheduler(0, SCHED_FIFO, &priority) < 0))
+	    sched_setscheduler(0, SCHED_FIFO, &priority) < 0)
 		fail("a hog");
 	for (;;) {
 		spin_for(inject.delay_ns);
 		inject.shared->delayed++;
-		if (realtime)
-			sleep_for(rest_ns());
+		sleep_for(rest_ns());
 	}
 }
 
-static void child_begin(bool realtime)
+static void hog_begin(void)
 {
 	inject.child = fork();
 	if (inject.child < 0)
 		fail("fork");
 	if (inject.child == 0)
-		hog(realtime);
+		hog();
 }
 
-static void hog_begin(void)
-{
-	child_begin(true);
-}
-
-static void nice_begin(void)
-{
-	child_begin(false);
-}
-
-static void child_end(void)
+static void hog_end(void)
 {
 	kill(inject.child, SIGKILL);
 	(void)waitpid(inject.child, NULL, 0);
@@ -268,8 +256,7 @@ static const struct kind {
 	{"driver", driver_begin, NULL, NULL},
 	{"interrupt", interrupt_begin, NULL, NULL},
 	{"wakeup", wakeup_begin, NULL, NULL},
-	{"hog", hog_begin, NULL, child_end},
-	{"nice", nice_begin, NULL, child_end},
+	{"hog", hog_begin, NULL, hog_end},
 	{"stop", NULL, stop_turn, NULL},
 	{"queue", queue_begin, NULL, queue_end},
 };

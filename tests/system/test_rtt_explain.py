@@ -9,7 +9,7 @@ within one.  Kinds are made by
     driver        BPF that spins between the driver's call and its stamp
     interrupt     BPF that spins where the softirq hands a packet over
     wake-up       BPF that spins where the reader's thread is woken
-    hog           a real-time thread on the reader's CPU, or one as any other
+    hog           a real-time thread on the reader's CPU
     pause         SIGSTOP and SIGCONT, or a reflector in Python that sleeps
     path forward, path back       the delay line
 """
@@ -63,13 +63,15 @@ class Trial:
         self.share = 1000
         self.way = self.kind
         if self.kind == "hog":
-            self.way = pick.choice(("hog", "hog", "nice"))
+            self.delay_ns *= 2  # at a time: who comes by chance waits half of it
             self.share = pick.randrange(300, 700)
         if self.kind == "pause":
             self.way = pick.choice(("stop", "sleep"))
             self.share = pick.randrange(300, 700)
             if self.way == "sleep":
                 self.host = "reflector"
+            else:
+                self.delay_ns *= 2
         self.size = pick.randrange(200, 1200)
         self.surplus = pick.uniform(1.05, 1.6)
         self.within = pick.random() < 0.5
