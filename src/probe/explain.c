@@ -317,9 +317,14 @@ static void offset_feed(struct offset *offset, const struct run *run)
 		(void)offset_trip(offset, &run->trips[i], &reading);
 }
 
+/* How many samples the first of two runs has, and how many were answered. */
+struct side {
+	size_t count, answered;
+};
+
 /* Samples of 'count' runs with one estimate of the clock. */
 static int gather_together(const struct run *runs, size_t count,
-			   struct samples *samples, size_t *ret_first)
+			   struct samples *samples, struct side *ret_first)
 {
 	struct offset *offset;
 	int rc = offset_create(NULL, &offset);
@@ -330,10 +335,10 @@ static int gather_together(const struct run *runs, size_t count,
 		offset_feed(offset, &runs[i]);
 	offset_end(offset);
 	for (size_t i = 0; i < count; i++) {
-		size_t added = samples_add(samples, &runs[i], offset);
-
+		samples_add(samples, &runs[i], offset);
 		if (i == 0)
-			*ret_first = added;
+			*ret_first = (struct side){samples->count,
+						   samples->answered};
 	}
 	offset_destroy(offset);
 	return 0;
@@ -342,19 +347,18 @@ static int gather_together(const struct run *runs, size_t count,
 /* Both runs are one line in time if the second is later by the sender's
  * clock; after it was started anew they have a clock each. */
 static int gather(const struct run runs[2], struct samples *samples,
-		  size_t *ret_first)
+		  struct side *ret_first)
 {
-	size_t none, first;
+	struct side none;
 	int rc;
 
 	if (runs[0].count == 0 || runs[1].count == 0 ||
 	    runs[0].trips[runs[0].count - 1].sent_ns < runs[1].trips[0].sent_ns)
 		return gather_together(runs, 2, samples, ret_first);
 	rc = gather_together(runs, 1, samples, ret_first);
-	first = samples->count;
 	if (rc == 0)
 		rc = gather_together(runs + 1, 1, samples, &none);
-	for (size_t i = first; i < samples->count; i++)
+	for (size_t i = ret_first->count; i < samples->count; i++)
 		samples->regimes[i] |= CLOCK_ANEW;
 	return rc;
 }
@@ -385,19 +389,20 @@ int explain_runs(const struct trip *before, size_t before_count,
 				    {after, after_count}};
 	struct samples samples;
 	int64_t *scratch;
-	size_t first = 0;
+	struct side first = {0, 0};
 	int rc = samples_make(&samples, before_count + after_count + 1);
 
 	if (rc < 0)
 		return rc;
 	scratch = calloc(2 * samples.room, sizeof *scratch);
 	rc = scratch ? gather(runs, &samples, &first) : -ENOMEM;
-	if (rc == 0 && (first < EXPLAIN_PACKETS_MIN ||
-			samples.count - first < EXPLAIN_PACKETS_MIN))
+	if (rc == 0 &&
+	    (first.answered < EXPLAIN_PACKETS_MIN ||
+	     samples.answered - first.answered < EXPLAIN_PACKETS_MIN))
 		rc = -EINVAL;
 	if (rc == 0) {
 		*ret_explanation = (struct explanation){0};
-		explain_samples(&samples, first, samples.count, scratch,
+		explain_samples(&samples, first.count, samples.count, scratch,
 				ret_explanation);
 	}
 	free(scratch);
@@ -449,7 +454,8 @@ int explain_run(const struct trip *trips, size_t count,
 {
 	const struct run runs[2] = {{trips, count}, {NULL, 0}};
 	struct samples samples;
-	size_t first = 0, from = 0, to = 0;
+	struct side first = {0, 0};
+	size_t from = 0, to = 0;
 	int64_t *scratch;
 	int rc = samples_make(&samples, count + 1);
 
@@ -457,7 +463,7 @@ int explain_run(const struct trip *trips, size_t count,
 		return rc;
 	scratch = calloc(2 * samples.room, sizeof *scratch);
 	rc = scratch ? gather(runs, &samples, &first) : -ENOMEM;
-	if (rc == 0 && samples.count < 2 * (size_t)EXPLAIN_PACKETS_MIN)
+	if (rc == 0 && samples.answered < 2 * (size_t)EXPLAIN_PACKETS_MIN)
 		rc = -EINVAL;
 	if (rc == 0) {
 		*ret_explanation = (struct explanation){

@@ -204,36 +204,69 @@ static void wire_set(struct samples *samples, size_t i)
 				      : forward + back;
 }
 
-size_t samples_add(struct samples *samples, const struct run *run,
-		   struct offset *offset)
+/* The packet that took the place of skipped slots; 'count': none came. */
+static size_t next_sent(const struct run *run, size_t i)
+{
+	while (i < run->count &&
+	       (run->trips[i].flags & (TRIP_SKIPPED | TRIP_FAILED)))
+		i++;
+	return i;
+}
+
+/* A slot that was skipped is as late as its sender was for the next one. */
+static void skipped_add(struct samples *samples, const struct run *run,
+			size_t i)
+{
+	size_t next = next_sent(run, i), place = samples->count;
+
+	if (next == run->count)
+		return;
+	samples->seqs[place] = run->trips[i].seq;
+	samples->sent_ns[place] = run->trips[next].sent_ns;
+	samples->regimes[place] = place > 0 ? samples->regimes[place - 1] : 0;
+	for (int part = 0; part < PARTS; part++)
+		samples->times[part][place] = NO_TIME;
+	samples->times[PART_APPLICATION][place] = run->trips[next].slot_ns +
+						  run->trips[next].late_ns -
+						  run->trips[i].slot_ns;
+	samples->wire_ns[place] = NO_TIME;
+	samples->count++;
+}
+
+static void trip_add(struct samples *samples, const struct trip *trip,
+		     struct offset *offset)
+{
+	struct offset_reading reading = {0};
+	bool known = offset_at(offset, trip, &reading);
+	size_t place = samples->count++;
+
+	if (known && !samples->based) {
+		samples->based = true;
+		samples->base_ns = reading.best_ns;
+	}
+	if (offset_steps(offset) == 0)
+		reading.best_ns = samples->base_ns;
+	samples->seqs[place] = trip->seq;
+	samples->regimes[place] = reading.regime;
+	samples->sent_ns[place] = trip->sent_ns;
+	for (int part = 0; part < PARTS; part++)
+		samples->times[part][place] =
+			part_ns(trip, part, known ? &reading : NULL);
+	wire_set(samples, place);
+	samples->answered++;
+}
+
+void samples_add(struct samples *samples, const struct run *run,
+		 struct offset *offset)
 {
 	const struct trip *trips = run->trips;
-	size_t added = 0;
 
 	samples->steps += offset_steps(offset);
 	for (size_t i = 0; i < run->count && samples->count < samples->room;
 	     i++) {
-		struct offset_reading reading = {0};
-		bool known;
-
-		if (!is_usable(&trips[i]))
-			continue;
-		known = offset_at(offset, &trips[i], &reading);
-		if (known && !samples->based) {
-			samples->based = true;
-			samples->base_ns = reading.best_ns;
-		}
-		if (offset_steps(offset) == 0)
-			reading.best_ns = samples->base_ns;
-		samples->seqs[samples->count] = trips[i].seq;
-		samples->regimes[samples->count] = reading.regime;
-		samples->sent_ns[samples->count] = trips[i].sent_ns;
-		for (int part = 0; part < PARTS; part++)
-			samples->times[part][samples->count] = part_ns(
-				&trips[i], part, known ? &reading : NULL);
-		wire_set(samples, samples->count);
-		samples->count++;
-		added++;
+		if (trips[i].flags & TRIP_SKIPPED)
+			skipped_add(samples, run, i);
+		else if (is_usable(&trips[i]))
+			trip_add(samples, &trips[i], offset);
 	}
-	return added;
 }

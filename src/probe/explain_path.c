@@ -99,16 +99,23 @@ static double noise_of(const struct samples *samples, size_t from, size_t to)
 static double step_error(const struct samples *samples, size_t from, size_t to)
 {
 	double noise = noise_of(samples, from, to);
-	double n = (double)samples->count, m = (double)(to - from);
-	double sum = 0, sum_after = 0, square = 0, after;
+	double n = 0, m = 0, sum = 0, sum_after = 0, square = 0, after;
 
 	for (size_t i = 0; i < samples->count; i++) {
 		double t = (double)(samples->sent_ns[i] - samples->sent_ns[0]);
 
+		if (samples->lean_ns[i] == NO_TIME)
+			continue;
+		n++;
 		sum += t;
 		square += t * t;
-		sum_after += i >= from && i < to ? t : 0;
+		if (i >= from && i < to) {
+			m++;
+			sum_after += t;
+		}
 	}
+	if (n == 0)
+		return INFINITY;
 	square -= sum * sum / n;
 	after = sum_after - sum * m / n;
 	/* What of the side's indicator no line in time can say. */

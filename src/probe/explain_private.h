@@ -32,10 +32,10 @@ enum { PARTS = HOST_COUNT * PART_COUNT };
 /* Places of PART_PATH, both ways. */
 enum { WAY_FORWARD = PART_PATH, WAY_BACK = PART_COUNT + PART_PATH };
 
-/* Times of all parts of answered trips: times[part][trip]; part is
+/* Times of all parts of trips: times[part][trip]; part is
  * host * PART_COUNT + enum part. */
 struct samples {
-	size_t count, room;
+	size_t count, room, answered;
 	int64_t *times[PARTS];
 	uint32_t *seqs, *regimes;
 	int64_t *sent_ns;
@@ -57,9 +57,10 @@ struct run {
 /* explain_parts.c */
 int samples_make(struct samples *samples, size_t room);
 void samples_free(struct samples *samples);
-/* Adds the trips that were answered and are not void; returns how many. */
-size_t samples_add(struct samples *samples, const struct run *run,
-		   struct offset *offset);
+/* Adds the trips that were answered and are not void, and slots that were
+ * skipped, by their lateness alone. */
+void samples_add(struct samples *samples, const struct run *run,
+		 struct offset *offset);
 /* The segment that a part is, by name; "" for lateness: none. */
 void part_name(int which, char ret_name[SEGMENT_NAME]);
 

@@ -74,8 +74,10 @@ class Line:
         return f":{port} " in run(*self.inside(space, "ss", "-Hlun")).stdout
 
     @contextlib.contextmanager
-    def delayed(self, script, log, delay_ns=0, keyed=False):
-        command = self.inside(self.middle, BUILD / "tests/system/relay", "m0", "m1", PORT, script, log, delay_ns,
+    def delayed(self, script, log, delay_ns=0, keyed=False, cpu=None):
+        """On a CPU of its own choice, or first on 'cpu'."""
+        first = ["chrt", "-f", 50, "taskset", "-c", cpu] if cpu is not None else []
+        command = self.inside(self.middle, *first, BUILD / "tests/system/relay", "m0", "m1", PORT, script, log, delay_ns,
                               *["keyed"] * keyed)
         with started(*command, stdout=subprocess.PIPE, text=True) as process:
             equal(process.stdout.readline(), "ready\n", "the delay line")

@@ -99,16 +99,16 @@ class Trial:
 
 
 def verdict(trial, summary):
-    """Whether the first culprit is the right one, and who it was."""
+    """Whether the first culprit is the right one, whether it is one kind alone, and who it was."""
     moved = (summary.get("explain") or {}).get("moved") or []
     if not moved:
-        return False, "nobody"
+        return False, False, "nobody"
     first = moved[0]
     told = f"{' or '.join(first['culprits'])} at {first['host']}, {first['segment']}, {first['added_ns']} ns"
     right = trial.kind in first["culprits"] and len(first["culprits"]) <= 2
     if not trial.kind.startswith("path"):
         right = right and first["host"] == trial.host
-    return right, told + "".join(f"; then {' or '.join(c['culprits'])} at {c['host']} {c['segment']} {c['added_ns']}"
+    return right, len(first["culprits"]) == 1, told + "".join(f"; then {' or '.join(c['culprits'])} at {c['host']} {c['segment']} {c['added_ns']}"
                                  for c in moved[1:3])
 
 
@@ -167,7 +167,7 @@ class Field:
             yield
             return
         (self.where / name).write_text(text)
-        with self.line.delayed(self.where / name, self.where / "log"):
+        with self.line.delayed(self.where / name, self.where / "log", cpu=CPUS["reflector"]):
             yield
 
     def summary(self, command):
@@ -232,18 +232,19 @@ class Field:
 
 
 def trials(count, seed=1, kind=None):
-    tried, right = collections.Counter(), collections.Counter()
+    tried, right, alone = collections.Counter(), collections.Counter(), collections.Counter()
     with Field(False) as direct, Field(True) as relayed:
         for number in range(seed, seed + count):
             trial = Trial(number, kind)
             field = relayed if trial.kind.startswith("path") else direct
-            good, told = field.trial(trial)
+            good, single, told = field.trial(trial)
             tried[trial.kind] += 1
             right[trial.kind] += good
+            alone[trial.tier, trial.kind] += good and single
             if not good:
                 print(f"# {trial}: {told}", flush=True)
     print("# right first in " + ", ".join(f"{name} {right[name]}/{tried[name]}" for name in KINDS if tried[name])
-          + f": {right.total()} of {tried.total()}", flush=True)
+          + f": {right.total()} of {tried.total()}; named alone: {alone.total()}", flush=True)
     return tried, right
 
 
