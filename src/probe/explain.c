@@ -7,7 +7,7 @@
 #include "probe/explain_private.h"
 
 #define Z_MIN      4.0  /* one in 16,000 by chance, and 24 parts are tried */
-#define CHANCE_MAX 1e-3 /* of a stretch within a run */
+#define CHANCE_MAX 1e-2 /* of a stretch within a run */
 #define SCORE_MIN  200  /* ns: clocks and caches move that much */
 
 #define PATH_SHARE  0.3 /* of what the path moved: less is the clocks' */
@@ -15,6 +15,8 @@
 #define SHARE_ERROR 0.05
 
 #define ELSEWHERE_SHARE 0.2
+#define BUSY_SHARE      0.3 /* of the time between two packets */
+#define BUSY_TIMES      2
 
 #define CLOCK_ANEW (UINT32_C(1) << 31) /* in a sample's regime */
 
@@ -29,6 +31,7 @@ struct work {
 	const struct samples *samples;
 	struct moved moved[PARTS];
 	struct moved wire, lean;
+	struct cut cut;
 	bool straight; /* the clocks went on: 'lean' says which way */
 	double lean_error_ns;
 	struct explanation *to;
@@ -65,7 +68,7 @@ static void evidence(struct work *work, int which, struct culprit *culprit)
 {
 	const struct moved *moved = &work->moved[which];
 
-	part_name(which, culprit->segment);
+	part_name(which, work->samples->path, culprit->segment);
 	culprit->confidence = confidence_of(moved->z);
 	culprit->before_p50_ns = moved->before[1];
 	culprit->before_p90_ns = moved->before[2];
@@ -112,6 +115,10 @@ static void accuse(struct work *work, enum host host, uint32_t kinds,
 }
 
 #define SET(part) (1u << PART_##part)
+/* Of a thread that is too busy to read, or gets no CPU for it. */
+#define OF_READER                                                              \
+	(SET(APPLICATION) | SET(IN) | SET(AWAY) | SET(WAKE) | SET(PREEMPTED) | \
+	 SET(BUSY) | SET(RETURN))
 
 /* What else a thread that lost the CPU would have lost, against what it lost
  * when it was woken: less than that is caches grown cold. */
@@ -126,6 +133,20 @@ static bool is_elsewhere(struct work *work, enum host host)
 	return sum > ELSEWHERE_SHARE * wake;
 }
 
+/* The reflector's application takes so long that packets wait for it: by far
+ * longer than losing the CPU would make it. */
+static bool is_overloaded(struct work *work)
+{
+	const struct moved *moved = at(work, HOST_REMOTE, PART_APPLICATION);
+	const struct samples *samples = work->samples;
+	double apart = (double)(samples->sent_ns[work->cut.to - 1] -
+				samples->sent_ns[work->cut.from]) /
+		       (double)(work->cut.to - work->cut.from);
+
+	return is_moved(moved) && moved->score > BUSY_SHARE * apart &&
+	       moved->score > BUSY_TIMES * (double)moved->before[1];
+}
+
 /* The thread that reads: it was woken late, lost the CPU, or had something
  * else to do.  Who loses the CPU loses it anywhere and at random; who is
  * woken late is so each time, a sender that sleeps before its slot also. */
@@ -136,7 +157,9 @@ static void reader_traced(struct work *work, enum host host)
 		   (wake && (is_elsewhere(work, host) ||
 			     !at(work, host, PART_WAKE)->regular));
 
-	if (hog)
+	if (host == HOST_REMOTE && is_overloaded(work))
+		accuse(work, host, BIT(PAUSE), OF_READER);
+	else if (hog)
 		accuse(work, host, BIT(HOG),
 		       SET(WAKE) | SET(PREEMPTED) | SET(APPLICATION) |
 			       SET(CALL) | SET(RETURN));
@@ -153,23 +176,18 @@ static void reader_traced(struct work *work, enum host host)
 }
 
 /* Without tracepoints: delays of nearly all packets alike are the kernel's,
- * those of some are the thread's. */
+ * those of some are the thread's, which is kept from the CPU or by itself. */
 static void reader_untraced(struct work *work, enum host host)
 {
-	bool in = has_moved(work, host, PART_IN);
-	bool application = has_moved(work, host, PART_APPLICATION);
+	const struct moved *in = at(work, host, PART_IN);
 	bool call = has_moved(work, host, PART_CALL);
-	bool random = !at(work, host, PART_IN)->regular;
-	bool busier = in && fabs(score_of(work, host, PART_APPLICATION)) <
-				    fabs(score_of(work, host, PART_IN));
 
-	if (in && random)
-		accuse(work, host,
-		       host == HOST_REMOTE && application && busier
-			       ? BIT(HOG)
-			       : BIT(HOG) | BIT(PAUSE),
+	if (host == HOST_REMOTE && is_overloaded(work))
+		accuse(work, host, BIT(PAUSE), OF_READER);
+	else if (is_moved(in) && !in->regular)
+		accuse(work, host, BIT(HOG) | BIT(PAUSE),
 		       SET(IN) | SET(APPLICATION) | (call ? SET(CALL) : 0));
-	else if (in)
+	else if (is_moved(in))
 		accuse(work, host, BIT(INTERRUPT) | BIT(WAKE_UP),
 		       SET(IN) | (host == HOST_LOCAL ? SET(APPLICATION) : 0));
 	accuse(work, host,
@@ -296,16 +314,16 @@ static void judge(struct work *work)
 	rank(work->to);
 }
 
-static void measure(struct work *work, size_t from, size_t to, int64_t *scratch)
+static void measure(struct work *work, int64_t *scratch)
 {
-	struct cut cut = {work->samples->count, from, to};
+	const struct cut *cut = &work->cut;
 
 	for (int part = 0; part < PARTS; part++)
-		moved_measure(work->samples->times[part], &cut, scratch,
+		moved_measure(work->samples->times[part], cut, scratch,
 			      &work->moved[part]);
-	moved_measure(work->samples->wire_ns, &cut, scratch, &work->wire);
+	moved_measure(work->samples->wire_ns, cut, scratch, &work->wire);
 	if (work->straight)
-		moved_measure(work->samples->lean_ns, &cut, scratch,
+		moved_measure(work->samples->lean_ns, cut, scratch,
 			      &work->lean);
 }
 
@@ -367,7 +385,9 @@ static void explain_samples(struct samples *samples, size_t from, size_t to,
 			    int64_t *scratch,
 			    struct explanation *ret_explanation)
 {
-	struct work work = {.samples = samples, .to = ret_explanation};
+	struct work work = {.samples = samples,
+			    .cut = {samples->count, from, to},
+			    .to = ret_explanation};
 
 	ret_explanation->packets_after = (uint32_t)(to - from);
 	ret_explanation->packets_before =
@@ -377,7 +397,7 @@ static void explain_samples(struct samples *samples, size_t from, size_t to,
 	if (!(samples->regimes[samples->count - 1] & CLOCK_ANEW))
 		work.straight = paths_straighten(samples, from, to,
 						 &work.lean_error_ns);
-	measure(&work, from, to, scratch);
+	measure(&work, scratch);
 	judge(&work);
 }
 

@@ -40,17 +40,21 @@ static int64_t application(const struct trip *trip, enum host host)
 	       trip->at_ns[LEG_FORWARD][POINT_RECEIVE];
 }
 
+/* What a trip is read with. */
+struct reading {
+	const struct offset_reading *offset; /* NULL: not known */
+	enum layer path;
+};
+
 static int64_t path(const struct trip *trip, enum leg leg,
-		    const struct offset_reading *reading)
+		    const struct reading *reading)
 {
 	struct one_way way;
 
-	if (!reading)
+	if (!reading->offset ||
+	    !trip_one_way(trip, leg, reading->path, reading->offset, &way))
 		return NO_TIME;
-	if (trip_one_way(trip, leg, LAYER_WIRE, reading, &way) ||
-	    trip_one_way(trip, leg, LAYER_SOCKET, reading, &way))
-		return way.best_ns;
-	return NO_TIME;
+	return way.best_ns;
 }
 
 /* Tracepoints saw the thread: whether it slept, was on the CPU or not. */
@@ -92,7 +96,7 @@ static int64_t reader(const struct trip *trip, enum leg leg, enum part part)
 }
 
 static int64_t part_ns(const struct trip *trip, int which,
-		       const struct offset_reading *reading)
+		       const struct reading *reading)
 {
 	enum host host = which / PART_COUNT;
 	enum part part = which % PART_COUNT;
@@ -140,7 +144,7 @@ static const enum point ends[PART_COUNT][2] = {
 	[PART_RETURN] = {POINT_RUNNING, POINT_RECEIVE},
 };
 
-void part_name(int which, char ret_name[SEGMENT_NAME])
+void part_name(int which, enum layer path, char ret_name[SEGMENT_NAME])
 {
 	enum host host = which / PART_COUNT;
 	enum part part = which % PART_COUNT;
@@ -149,6 +153,11 @@ void part_name(int which, char ret_name[SEGMENT_NAME])
 
 	if (part == PART_APPLICATION && host == HOST_LOCAL) {
 		(void)snprintf(ret_name, SEGMENT_NAME, "sender slot-send");
+		return;
+	}
+	if (part == PART_PATH && path == LAYER_SOCKET) {
+		(void)snprintf(ret_name, SEGMENT_NAME, "%s send-receive",
+			       before);
 		return;
 	}
 	if (part == PART_APPLICATION)
@@ -238,6 +247,7 @@ static void trip_add(struct samples *samples, const struct trip *trip,
 {
 	struct offset_reading reading = {0};
 	bool known = offset_at(offset, trip, &reading);
+	struct reading with = {known ? &reading : NULL, samples->path};
 	size_t place = samples->count++;
 
 	if (known && !samples->based) {
@@ -250,10 +260,25 @@ static void trip_add(struct samples *samples, const struct trip *trip,
 	samples->regimes[place] = reading.regime;
 	samples->sent_ns[place] = trip->sent_ns;
 	for (int part = 0; part < PARTS; part++)
-		samples->times[part][place] =
-			part_ns(trip, part, known ? &reading : NULL);
+		samples->times[part][place] = part_ns(trip, part, &with);
 	wire_set(samples, place);
 	samples->answered++;
+}
+
+/* From driver to driver unless stamps there are the exception: times of two
+ * kinds would look like a path that moved. */
+static enum layer path_layer(const struct run *run)
+{
+	size_t wires = 0, sockets = 0;
+	int64_t ns;
+
+	for (size_t i = 0; i < run->count; i++) {
+		if (!is_usable(&run->trips[i]))
+			continue;
+		wires += trip_layer_ns(&run->trips[i], LAYER_WIRE, &ns);
+		sockets += trip_layer_ns(&run->trips[i], LAYER_SOCKET, &ns);
+	}
+	return 2 * wires > sockets ? LAYER_WIRE : LAYER_SOCKET;
 }
 
 void samples_add(struct samples *samples, const struct run *run,
@@ -262,6 +287,8 @@ void samples_add(struct samples *samples, const struct run *run,
 	const struct trip *trips = run->trips;
 
 	samples->steps += offset_steps(offset);
+	if (!samples->based)
+		samples->path = path_layer(run);
 	for (size_t i = 0; i < run->count && samples->count < samples->room;
 	     i++) {
 		if (trips[i].flags & TRIP_SKIPPED)

@@ -42,7 +42,8 @@ struct samples {
 	int64_t *wire_ns; /* the path there and back: no clock counts */
 	/* Half of how much longer the way there is; a clock counts. */
 	int64_t *lean_ns;
-	uint32_t steps; /* of a clock */
+	uint32_t steps;  /* of a clock */
+	enum layer path; /* between which points it is measured */
 	/* The first packet's offset: that of all, if no clock was stepped. */
 	bool based;
 	int64_t base_ns;
@@ -61,8 +62,8 @@ void samples_free(struct samples *samples);
  * skipped, by their lateness alone. */
 void samples_add(struct samples *samples, const struct run *run,
 		 struct offset *offset);
-/* The segment that a part is, by name; "" for lateness: none. */
-void part_name(int which, char ret_name[SEGMENT_NAME]);
+/* The segment that a part is, by name; of a path as it is measured. */
+void part_name(int which, enum layer path, char ret_name[SEGMENT_NAME]);
 
 /* Puts the path's times anew, if no clock was stepped: with the drift that
  * the clocks have within the samples 'from' to before 'to' and within the
@@ -84,7 +85,7 @@ struct moved {
 	bool known;   /* enough samples on both sides */
 	double score; /* ns a packet, middle 90 % */
 	double z;     /* of ranks or of tails, whichever is greater */
-	bool regular; /* nearly all packets moved alike */
+	bool regular; /* nearly all packets moved, or those that did alike */
 	int64_t before[4], after[4]; /* quantiles: 25, 50, 90, 99 % */
 	uint32_t packets, beyond;
 };
