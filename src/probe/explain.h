@@ -16,8 +16,9 @@
  * chance; parts are ranked by the time they added. */
 
 /* X(name, word, one line).  What only tracepoints (T2) can tell apart is said
- * together without them: queue and driver; interrupt and wake-up; on a host
- * whose reader is delayed at random, hog and pause. */
+ * together without them: queue and driver; interrupt and wake-up; of a reader
+ * that is delayed at random, hog and pause.  So are both ways of a path if
+ * the clocks are not known well enough for it. */
 #define CULPRIT_TABLE(X)                                                     \
 	X(CULPRIT_QUEUE, "queue", "packets wait in the queueing discipline") \
 	X(CULPRIT_DRIVER, "driver", "the driver takes packets late")         \

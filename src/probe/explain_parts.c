@@ -40,17 +40,21 @@ static int64_t application(const struct trip *trip, enum host host)
 	       trip->at_ns[LEG_FORWARD][POINT_RECEIVE];
 }
 
+/* What a trip is read with. */
+struct reading {
+	const struct offset_reading *offset; /* NULL: not known */
+	enum layer path;
+};
+
 static int64_t path(const struct trip *trip, enum leg leg,
-		    const struct offset_reading *reading)
+		    const struct reading *reading)
 {
 	struct one_way way;
 
-	if (!reading)
+	if (!reading->offset ||
+	    !trip_one_way(trip, leg, reading->path, reading->offset, &way))
 		return NO_TIME;
-	if (trip_one_way(trip, leg, LAYER_WIRE, reading, &way) ||
-	    trip_one_way(trip, leg, LAYER_SOCKET, reading, &way))
-		return way.best_ns;
-	return NO_TIME;
+	return way.best_ns;
 }
 
 /* Tracepoints saw the thread: whether it slept, was on the CPU or not. */
@@ -69,6 +73,9 @@ static int64_t reader(const struct trip *trip, enum leg leg, enum part part)
 	if (!is_traced(trip, leg))
 		return NO_TIME;
 	switch (part) {
+	case PART_AWAY:
+		return woken ? between(trip, leg, POINT_READY, POINT_WAKING)
+			     : 0;
 	case PART_WAKE:
 		return woken && switched
 			       ? between(trip, leg, POINT_WAKING, POINT_RUNNING)
@@ -89,7 +96,7 @@ static int64_t reader(const struct trip *trip, enum leg leg, enum part part)
 }
 
 static int64_t part_ns(const struct trip *trip, int which,
-		       const struct offset_reading *reading)
+		       const struct reading *reading)
 {
 	enum host host = which / PART_COUNT;
 	enum part part = which % PART_COUNT;
@@ -130,13 +137,14 @@ static const enum point ends[PART_COUNT][2] = {
 	[PART_PATH] = {POINT_SENT, POINT_RECEIVED},
 	[PART_IN] = {POINT_RECEIVED, POINT_RECEIVE},
 	[PART_SOFTIRQ] = {POINT_RECEIVED, POINT_READY},
+	[PART_AWAY] = {POINT_READY, POINT_WAKING},
 	[PART_WAKE] = {POINT_WAKING, POINT_RUNNING},
 	[PART_PREEMPTED] = {POINT_READY, POINT_RUNNING},
 	[PART_BUSY] = {POINT_READY, POINT_RECEIVE},
 	[PART_RETURN] = {POINT_RUNNING, POINT_RECEIVE},
 };
 
-void part_name(int which, char ret_name[SEGMENT_NAME])
+void part_name(int which, enum layer path, char ret_name[SEGMENT_NAME])
 {
 	enum host host = which / PART_COUNT;
 	enum part part = which % PART_COUNT;
@@ -145,6 +153,11 @@ void part_name(int which, char ret_name[SEGMENT_NAME])
 
 	if (part == PART_APPLICATION && host == HOST_LOCAL) {
 		(void)snprintf(ret_name, SEGMENT_NAME, "sender slot-send");
+		return;
+	}
+	if (part == PART_PATH && path == LAYER_SOCKET) {
+		(void)snprintf(ret_name, SEGMENT_NAME, "%s send-receive",
+			       before);
 		return;
 	}
 	if (part == PART_APPLICATION)
@@ -162,8 +175,9 @@ int samples_make(struct samples *samples, size_t room)
 	samples->regimes = calloc(room, sizeof *samples->regimes);
 	samples->sent_ns = calloc(room, sizeof *samples->sent_ns);
 	samples->wire_ns = calloc(room, sizeof *samples->wire_ns);
-	if (!samples->memory || !samples->wire_ns || !samples->seqs ||
-	    !samples->regimes || !samples->sent_ns) {
+	samples->lean_ns = calloc(room, sizeof *samples->lean_ns);
+	if (!samples->memory || !samples->wire_ns || !samples->lean_ns ||
+	    !samples->seqs || !samples->regimes || !samples->sent_ns) {
 		samples_free(samples);
 		return -ENOMEM;
 	}
@@ -179,6 +193,7 @@ void samples_free(struct samples *samples)
 	free(samples->regimes);
 	free(samples->sent_ns);
 	free(samples->wire_ns);
+	free(samples->lean_ns);
 	*samples = (struct samples){0};
 }
 
@@ -198,30 +213,87 @@ static void wire_set(struct samples *samples, size_t i)
 				      : forward + back;
 }
 
-size_t samples_add(struct samples *samples, const struct run *run,
-		   struct offset *offset)
+/* The packet that took the place of skipped slots; 'count': none came. */
+static size_t next_sent(const struct run *run, size_t i)
+{
+	while (i < run->count &&
+	       (run->trips[i].flags & (TRIP_SKIPPED | TRIP_FAILED)))
+		i++;
+	return i;
+}
+
+/* A slot that was skipped is as late as its sender was for the next one. */
+static void skipped_add(struct samples *samples, const struct run *run,
+			size_t i)
+{
+	size_t next = next_sent(run, i), place = samples->count;
+
+	if (next == run->count)
+		return;
+	samples->seqs[place] = run->trips[i].seq;
+	samples->sent_ns[place] = run->trips[next].sent_ns;
+	samples->regimes[place] = place > 0 ? samples->regimes[place - 1] : 0;
+	for (int part = 0; part < PARTS; part++)
+		samples->times[part][place] = NO_TIME;
+	samples->times[PART_APPLICATION][place] = run->trips[next].slot_ns +
+						  run->trips[next].late_ns -
+						  run->trips[i].slot_ns;
+	samples->wire_ns[place] = NO_TIME;
+	samples->count++;
+}
+
+static void trip_add(struct samples *samples, const struct trip *trip,
+		     struct offset *offset)
+{
+	struct offset_reading reading = {0};
+	bool known = offset_at(offset, trip, &reading);
+	struct reading with = {known ? &reading : NULL, samples->path};
+	size_t place = samples->count++;
+
+	if (known && !samples->based) {
+		samples->based = true;
+		samples->base_ns = reading.best_ns;
+	}
+	if (offset_steps(offset) == 0)
+		reading.best_ns = samples->base_ns;
+	samples->seqs[place] = trip->seq;
+	samples->regimes[place] = reading.regime;
+	samples->sent_ns[place] = trip->sent_ns;
+	for (int part = 0; part < PARTS; part++)
+		samples->times[part][place] = part_ns(trip, part, &with);
+	wire_set(samples, place);
+	samples->answered++;
+}
+
+/* From driver to driver unless stamps there are the exception: times of two
+ * kinds would look like a path that moved. */
+static enum layer path_layer(const struct run *run)
+{
+	size_t wires = 0, sockets = 0;
+	int64_t ns;
+
+	for (size_t i = 0; i < run->count; i++) {
+		if (!is_usable(&run->trips[i]))
+			continue;
+		wires += trip_layer_ns(&run->trips[i], LAYER_WIRE, &ns);
+		sockets += trip_layer_ns(&run->trips[i], LAYER_SOCKET, &ns);
+	}
+	return 2 * wires > sockets ? LAYER_WIRE : LAYER_SOCKET;
+}
+
+void samples_add(struct samples *samples, const struct run *run,
+		 struct offset *offset)
 {
 	const struct trip *trips = run->trips;
-	size_t added = 0;
 
 	samples->steps += offset_steps(offset);
+	if (!samples->based)
+		samples->path = path_layer(run);
 	for (size_t i = 0; i < run->count && samples->count < samples->room;
 	     i++) {
-		struct offset_reading reading = {0};
-		bool known;
-
-		if (!is_usable(&trips[i]))
-			continue;
-		known = offset_at(offset, &trips[i], &reading);
-		samples->seqs[samples->count] = trips[i].seq;
-		samples->regimes[samples->count] = reading.regime;
-		samples->sent_ns[samples->count] = trips[i].sent_ns;
-		for (int part = 0; part < PARTS; part++)
-			samples->times[part][samples->count] = part_ns(
-				&trips[i], part, known ? &reading : NULL);
-		wire_set(samples, samples->count);
-		samples->count++;
-		added++;
+		if (trips[i].flags & TRIP_SKIPPED)
+			skipped_add(samples, run, i);
+		else if (is_usable(&trips[i]))
+			trip_add(samples, &trips[i], offset);
 	}
-	return added;
 }

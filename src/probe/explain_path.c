@@ -4,7 +4,8 @@
 
 #include "probe/explain_private.h"
 
-#define PAIRS 2000
+#define PAIRS       2000
+#define ERRORS_MORE 1.5 /* medians, and noise that comes in spells */
 
 struct ways {
 	const int64_t *forward, *back;
@@ -66,14 +67,81 @@ static bool drift_within(const struct samples *samples, size_t from, size_t to,
 	return count > 0;
 }
 
-void paths_straighten(struct samples *samples, size_t from, size_t to)
+/* Within each side: what is left of the noise once the sides are level. */
+static double noise_of(const struct samples *samples, size_t from, size_t to)
+{
+	double *values = calloc(samples->count, sizeof *values), noise = 0;
+	struct moved sides = {.known = false};
+	struct cut cut = {samples->count, from, to};
+	int64_t *scratch = calloc(2 * samples->count, sizeof *scratch);
+	size_t count = 0;
+
+	if (values && scratch)
+		moved_measure(samples->lean_ns, &cut, scratch, &sides);
+	for (size_t i = 0; sides.known && i < samples->count; i++) {
+		bool after = i >= from && i < to;
+
+		if (samples->lean_ns[i] != NO_TIME)
+			values[count++] =
+				fabs((double)(samples->lean_ns[i] -
+					      (after ? sides.after[1]
+						     : sides.before[1])));
+	}
+	if (count > 0)
+		noise = 1.4826 * values_median(values, count);
+	free(values);
+	free(scratch);
+	return noise;
+}
+
+/* Of a step between the sides, fitted together with one drift: by least
+ * squares, noise alike and apart in all packets. */
+static double step_error(const struct samples *samples, size_t from, size_t to)
+{
+	double noise = noise_of(samples, from, to);
+	double n = 0, m = 0, sum = 0, sum_after = 0, square = 0, after;
+
+	for (size_t i = 0; i < samples->count; i++) {
+		double t = (double)(samples->sent_ns[i] - samples->sent_ns[0]);
+
+		if (samples->lean_ns[i] == NO_TIME)
+			continue;
+		n++;
+		sum += t;
+		square += t * t;
+		if (i >= from && i < to) {
+			m++;
+			sum_after += t;
+		}
+	}
+	if (n == 0)
+		return INFINITY;
+	square -= sum * sum / n;
+	after = sum_after - sum * m / n;
+	/* What of the side's indicator no line in time can say. */
+	after = m - m * m / n - (square > 0 ? after * after / square : 0);
+	return after > 0 ? noise / sqrt(after) : INFINITY;
+}
+
+static void lean_set(struct samples *samples)
+{
+	struct ways ways = ways_of(samples);
+
+	for (size_t i = 0; i < samples->count; i++)
+		samples->lean_ns[i] = is_there(&ways, i)
+					      ? llround(lopsided(&ways, i))
+					      : NO_TIME;
+}
+
+bool paths_straighten(struct samples *samples, size_t from, size_t to,
+		      double *ret_error_ns)
 {
 	int64_t *forward = samples->times[WAY_FORWARD];
 	int64_t *back = samples->times[WAY_BACK];
 	double drift;
 
 	if (samples->steps > 0 || !drift_within(samples, from, to, &drift))
-		return;
+		return false;
 	for (size_t i = 0; i < samples->count; i++) {
 		double apart =
 			(double)(samples->sent_ns[i] - samples->sent_ns[0]);
@@ -84,4 +152,7 @@ void paths_straighten(struct samples *samples, size_t from, size_t to)
 		if (back[i] != NO_TIME)
 			back[i] += by;
 	}
+	lean_set(samples);
+	*ret_error_ns = ERRORS_MORE * step_error(samples, from, to);
+	return true;
 }

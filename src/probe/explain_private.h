@@ -17,6 +17,7 @@ enum part {
 	PART_PATH,        /* sent to received, leaving this host */
 	PART_IN,          /* received to receive */
 	PART_SOFTIRQ,     /* received to ready */
+	PART_AWAY,        /* ready to waking: asleep over something else */
 	PART_WAKE,        /* waking to running */
 	PART_PREEMPTED,   /* ready to running of a thread that was awake */
 	PART_BUSY,        /* ready to return of one that never left the CPU */
@@ -31,15 +32,21 @@ enum { PARTS = HOST_COUNT * PART_COUNT };
 /* Places of PART_PATH, both ways. */
 enum { WAY_FORWARD = PART_PATH, WAY_BACK = PART_COUNT + PART_PATH };
 
-/* Times of all parts of answered trips: times[part][trip]; part is
+/* Times of all parts of trips: times[part][trip]; part is
  * host * PART_COUNT + enum part. */
 struct samples {
-	size_t count, room;
+	size_t count, room, answered;
 	int64_t *times[PARTS];
 	uint32_t *seqs, *regimes;
 	int64_t *sent_ns;
 	int64_t *wire_ns; /* the path there and back: no clock counts */
-	uint32_t steps;   /* of a clock */
+	/* Half of how much longer the way there is; a clock counts. */
+	int64_t *lean_ns;
+	uint32_t steps;  /* of a clock */
+	enum layer path; /* between which points it is measured */
+	/* The first packet's offset: that of all, if no clock was stepped. */
+	bool based;
+	int64_t base_ns;
 	int64_t *memory;
 };
 
@@ -51,16 +58,21 @@ struct run {
 /* explain_parts.c */
 int samples_make(struct samples *samples, size_t room);
 void samples_free(struct samples *samples);
-/* Adds the trips that were answered and are not void; returns how many. */
-size_t samples_add(struct samples *samples, const struct run *run,
-		   struct offset *offset);
-/* The segment that a part is, by name; "" for lateness: none. */
-void part_name(int which, char ret_name[SEGMENT_NAME]);
+/* Adds the trips that were answered and are not void, and slots that were
+ * skipped, by their lateness alone. */
+void samples_add(struct samples *samples, const struct run *run,
+		 struct offset *offset);
+/* The segment that a part is, by name; of a path as it is measured. */
+void part_name(int which, enum layer path, char ret_name[SEGMENT_NAME]);
 
 /* Puts the path's times anew, if no clock was stepped: with the drift that
  * the clocks have within the samples 'from' to before 'to' and within the
- * others.  A path that grows longer one way looks like a drift otherwise. */
-void paths_straighten(struct samples *samples, size_t from, size_t to);
+ * others.  A path that grows longer one way looks like a drift otherwise.
+ * Fills 'lean_ns'; *ret_error_ns is how far a step in it may be off by noise
+ * and by a drift that is not quite known (one standard deviation).  False:
+ * nothing was done. */
+bool paths_straighten(struct samples *samples, size_t from, size_t to,
+		      double *ret_error_ns);
 
 /* Of 'count' samples those 'from' to before 'to' are after, all others
  * before. */
@@ -73,7 +85,7 @@ struct moved {
 	bool known;   /* enough samples on both sides */
 	double score; /* ns a packet, middle 90 % */
 	double z;     /* of ranks or of tails, whichever is greater */
-	bool regular; /* nearly all packets moved alike */
+	bool regular; /* nearly all packets moved, or those that did alike */
 	int64_t before[4], after[4]; /* quantiles: 25, 50, 90, 99 % */
 	uint32_t packets, beyond;
 };

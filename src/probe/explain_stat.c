@@ -6,6 +6,7 @@
 #include "probe/explain_private.h"
 
 #define SIDE_MIN 5
+#define ALIKE    0.15
 
 static int compare(const void *a, const void *b)
 {
@@ -99,6 +100,24 @@ static double shift(const int64_t *a, size_t n, const int64_t *b, size_t m)
 	return sum / 19;
 }
 
+/* Whether those that were delayed were so by much the same: the middle half
+ * of what is beyond 'limit', less what is usual. */
+static bool is_alike(const int64_t *sorted, size_t count, double limit,
+		     double usual)
+{
+	size_t first = count;
+	double low, middle, high;
+
+	while (first > 0 && (double)sorted[first - 1] > limit)
+		first--;
+	if (count - first < SIDE_MIN)
+		return false;
+	low = quantile(sorted + first, count - first, 0.25) - usual;
+	middle = quantile(sorted + first, count - first, 0.5) - usual;
+	high = quantile(sorted + first, count - first, 0.75) - usual;
+	return high - low < ALIKE * middle;
+}
+
 void moved_measure(const int64_t *times, const struct cut *cut,
 		   int64_t *scratch, struct moved *ret_moved)
 {
@@ -125,7 +144,8 @@ void moved_measure(const int64_t *times, const struct cut *cut,
 	ret_moved->z = fabs(tails) > fabs(ranks) ? fabs(tails) : fabs(ranks);
 	ret_moved->regular =
 		2 * llabs(ret_moved->after[0] - ret_moved->before[0]) >
-		llabs(ret_moved->after[2] - ret_moved->before[2]);
+			llabs(ret_moved->after[2] - ret_moved->before[2]) ||
+		is_alike(b, m, quantile(a, n, 0.95), quantile(a, n, 0.5));
 }
 
 /* The stretch with the greatest sum of weights; returns the sum. */
@@ -147,14 +167,14 @@ static void stretch_add(struct stretch *stretch, size_t i, double weight)
 	}
 }
 
-/* Ranks find what moves all packets, the share beyond 80 % and 90 % what
+/* Ranks find what moves all packets, the share beyond 65, 80 and 90 % what
  * moves some. */
 double stretch_find(const int64_t *times, size_t count, int64_t *scratch,
 		    size_t *ret_from, size_t *ret_to)
 {
-	static const double beyond[3] = {0, 0.2, 0.1};
+	static const double beyond[4] = {0, 0.35, 0.2, 0.1};
 	size_t known = gather(times, 0, count, scratch);
-	struct stretch stretches[3] = {0};
+	struct stretch stretches[4] = {0};
 	double most = 0;
 
 	if (known < 4 * (size_t)SIDE_MIN)
@@ -167,11 +187,11 @@ double stretch_find(const int64_t *times, size_t count, int64_t *scratch,
 			continue;
 		rank = rank_of(scratch, known, times[i]) / (double)known;
 		stretch_add(&stretches[0], i, rank - 0.5);
-		for (int k = 1; k < 3; k++)
+		for (int k = 1; k < 4; k++)
 			stretch_add(&stretches[k], i,
 				    (rank > 1 - beyond[k]) - beyond[k]);
 	}
-	for (int k = 0; k < 3; k++) {
+	for (int k = 0; k < 4; k++) {
 		double variance = k ? beyond[k] * (1 - beyond[k]) : 1.0 / 12;
 		double statistic =
 			stretches[k].best / sqrt((double)known * variance);

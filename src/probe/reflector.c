@@ -384,17 +384,17 @@ static int batch_send(struct reflector *reflector, size_t index, size_t count)
 	return answered;
 }
 
-static int socket_turn(struct reflector *reflector, size_t index)
+/* Packets that wait; returns how many were answered, or -errno. */
+static int packets_take(struct reflector *reflector, size_t index)
 {
 	struct probe_socket *socket = reflector->sockets[index];
 	const struct probe_watch *watch = reflector->options.watch;
 	struct timespec ts;
 	struct wall at;
 	size_t made;
-	int count;
+	int count =
+		probe_socket_receive(socket, PROBE_BATCH, reflector->in, &at);
 
-	events_take(reflector, index);
-	count = probe_socket_receive(socket, PROBE_BATCH, reflector->in, &at);
 	if (count <= 0)
 		return count;
 	watch_read(watch, &reflector->received);
@@ -405,6 +405,16 @@ static int socket_turn(struct reflector *reflector, size_t index)
 	if (watch && watch->gather)
 		watch->gather(watch->context);
 	return count;
+}
+
+/* Stamps of answers come second: reading them takes time that would be the
+ * next packet's. */
+static int socket_turn(struct reflector *reflector, size_t index)
+{
+	int answered = packets_take(reflector, index);
+
+	events_take(reflector, index);
+	return answered;
 }
 
 static int all_turn(struct reflector *reflector)

@@ -8,6 +8,9 @@
 #include "base/clock.h"
 #include "probe/sender_private.h"
 
+#define STAMPS_WAITING 64 /* the kernel keeps some 250 */
+#define EVENTS_SOME    4
+
 void passage_stamp(struct passage *passage, enum leg leg, enum point point,
 		   struct wall at)
 {
@@ -75,29 +78,44 @@ static void refusal_note(struct sender *sender, const struct probe_event *event)
 		  event->icmp_code);
 }
 
-static void events_take(struct sender *sender)
+static void event_take(struct sender *sender, const struct probe_event *event)
 {
 	static const enum point points[] = {
 		[PROBE_EVENT_SCHED] = POINT_SCHED,
 		[PROBE_EVENT_SENT] = POINT_SENT,
 		[PROBE_EVENT_SENT_HW] = POINT_SENT_HW,
 	};
+
+	if (event->kind == PROBE_EVENT_REFUSED) {
+		refusal_note(sender, event);
+		return;
+	}
+	sender->stamps_due -= sender->stamps_due > 0;
+	(void)sender_stamp_add(sender, event->key, LEG_FORWARD,
+			       points[event->kind], event->at);
+}
+
+static void events_take(struct sender *sender)
+{
 	struct probe_event events[PROBE_BATCH];
 	int count;
 
-	while ((count = probe_socket_events(sender->socket, PROBE_BATCH,
-					    events)) > 0) {
-		for (int i = 0; i < count; i++) {
-			if (events[i].kind == PROBE_EVENT_REFUSED) {
-				refusal_note(sender, &events[i]);
-				continue;
-			}
-			sender->stamps_due -= sender->stamps_due > 0;
-			(void)sender_stamp_add(
-				sender, events[i].key, LEG_FORWARD,
-				points[events[i].kind], events[i].at);
-		}
-	}
+	do {
+		count = probe_socket_events(sender->socket, PROBE_BATCH,
+					    events);
+		for (int i = 0; i < count; i++)
+			event_take(sender, &events[i]);
+	} while (count == PROBE_BATCH);
+}
+
+/* A few of them, while an answer may come any moment. */
+static void events_take_some(struct sender *sender)
+{
+	struct probe_event events[EVENTS_SOME];
+	int count = probe_socket_events(sender->socket, EVENTS_SOME, events);
+
+	for (int i = 0; i < count; i++)
+		event_take(sender, &events[i]);
 }
 
 static void points_join(struct sender *sender,
@@ -354,11 +372,18 @@ static void packet_join(struct sender *sender,
 /* Right after the system call. */
 static void received_note(struct sender *sender)
 {
-	struct timespec raw;
-
-	clock_gettime(CLOCK_MONOTONIC_RAW, &raw);
-	sender->received_raw_ns = raw.tv_sec * NS_PER_S + raw.tv_nsec;
+	sender->received_raw_ns = clock_read_ns(CLOCK_MONOTONIC_RAW);
 	watch_read(sender->options.watch, &sender->received);
+}
+
+/* Stamps of what left are read once the answer is there, unless the wait is
+ * long: reading them takes microseconds that would be the answer's. */
+static void stamps_take(struct sender *sender)
+{
+	if (sender->options.sleep || !sender_awaits(sender, mono_now().ns))
+		events_take(sender);
+	else if (sender->stamps_due >= STAMPS_WAITING)
+		events_take_some(sender);
 }
 
 int sender_take(struct sender *sender)
@@ -377,7 +402,7 @@ int sender_take(struct sender *sender)
 	for (int i = 0; i < count; i++)
 		packet_join(sender, &packets[i], at);
 	if (sender->stamps_due > 0)
-		events_take(sender);
+		stamps_take(sender);
 	return count;
 }
 

@@ -91,6 +91,18 @@ static inline struct passage *passage_at(struct sender *sender, uint32_t seq)
 	return &sender->passages[seq & sender->mask];
 }
 
+#define ANSWER_SPIN_NS 2000000 /* so long an answer is awaited spinning */
+
+/* An answer is due any moment. */
+static inline bool sender_awaits(const struct sender *sender, int64_t now_ns)
+{
+	const struct passage *last =
+		&sender->passages[(sender->next - 1) & sender->mask];
+
+	return sender->next > 0 && last->sent && !last->answered &&
+	       now_ns - sender->last_sent_ns < ANSWER_SPIN_NS;
+}
+
 /* sender_arrivals.c */
 struct block *block_at(struct sender *sender, uint32_t seq);
 static inline uint64_t block_bit(uint32_t seq)

@@ -13,8 +13,7 @@
 /* Sleep ends before the slot by what timers were late of late, within: */
 #define EARLY_MIN_NS   80000
 #define EARLY_MAX_NS   400000
-#define SPIN_NS        4000    /* the last look at the socket before a slot */
-#define ANSWER_SPIN_NS 2000000 /* so long an answer is awaited spinning */
+#define SPIN_NS        4000 /* the last look at the socket before a slot */
 #define BLOCK_NS       100000000
 #define START_NS       2000000
 #define CLOSING_NS     2000000
@@ -199,16 +198,6 @@ static void slot_skip(struct sender *sender, struct passage *passage)
 	slot_advance(sender);
 }
 
-/* An answer is due any moment. */
-static bool is_awaiting(const struct sender *sender, int64_t now_ns)
-{
-	const struct passage *last =
-		&sender->passages[(sender->next - 1) & sender->mask];
-
-	return sender->next > 0 && last->sent && !last->answered &&
-	       now_ns - sender->last_sent_ns < ANSWER_SPIN_NS;
-}
-
 static void sleep_until(struct sender *sender, int64_t until_ns)
 {
 	struct pollfd wait = {probe_socket_fd(sender->socket), POLLIN, 0};
@@ -259,14 +248,14 @@ static bool slot_near(struct sender *sender, int64_t until_ns)
 	int64_t begin_ns = mono_now().ns, now_ns = begin_ns;
 
 	while (until_ns - now_ns > SPIN_NS) {
-		bool spin =
-			until_ns - now_ns <= sender->early_ns ||
-			(!sender->options.sleep && is_awaiting(sender, now_ns));
+		bool spin = until_ns - now_ns <= sender->early_ns ||
+			    (!sender->options.sleep &&
+			     sender_awaits(sender, now_ns));
 
 		if (now_ns - begin_ns > BLOCK_NS || atomic_load(&sender->stop))
 			return false;
 		if (until_ns - now_ns > GATHER_ROOM_NS &&
-		    (!is_awaiting(sender, now_ns) ||
+		    (!sender_awaits(sender, now_ns) ||
 		     now_ns - sender->gathered_ns > GATHER_NS) &&
 		    sender->gathered_ns <= sender->last_sent_ns)
 			gather(sender, now_ns);
