@@ -136,11 +136,22 @@ int afpacket_stamp_setup(int fd, const char *name, enum capture_stamp want,
 
 /* --- the backend ------------------------------------------------------ */
 
+/* What frames from one interface have in common. */
+struct afpacket_origin {
+	int ifindex; /* 0: none */
+	uint16_t hatype;
+	uint16_t link_type;
+	uint16_t number;
+	bool looked;       /* at each frame, by the filter in this process */
+	struct wall since; /* older frames may be of another number */
+};
+
 struct afpacket {
 	struct capture capture;
 	struct afpacket_ring ring;
 	struct afpacket_filter *filter;
 	struct links *links;
+	struct afpacket_origin origin; /* of the last frame */
 	struct afpacket_member member;
 	enum capture_stamp stamp_wanted;
 	enum stamp_source stamp_source;

@@ -195,6 +195,7 @@ int afpacket_socket_open(struct afpacket *a, struct fault *ret_fault)
 	if (code < 0)
 		return code;
 	a->joined = a->armed = false;
+	a->origin.ifindex = 0;
 	if (!a->any && !ifindex)
 		code = fault_set(ret_fault, -ENODEV,
 				 "%s: no such interface; 'ip link' lists them",
