@@ -11,9 +11,10 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
-#include <time.h>
+#include <sys/timerfd.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "capture/afpacket_private.h"
 
 #define TAG_SIZE  4
@@ -27,14 +28,6 @@
 
 /* After a stop: what another CPU was taking in just then has arrived. */
 #define SETTLE_NS (INT64_C(2000000) * AFPACKET_RETIRE_MS)
-
-static struct mono mono_now(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (struct mono){now.tv_sec * NS_PER_S + now.tv_nsec};
-}
 
 static struct afpacket *afpacket(struct capture *capture)
 {
@@ -319,6 +312,7 @@ static int frames_wait(struct afpacket *a, int timeout_ms, int count_max,
 		code = idle(a);
 		if (code < 0)
 			return code;
+		afpacket_socket_rest(a);
 		if (!afpacket_socket_wait(a, left_ms))
 			return 0;
 		count = frames_take(a, count_max, ret_frames);
@@ -420,9 +414,12 @@ static int afpacket_setup(struct afpacket *a,
 	if (code < 0)
 		return fault_set(ret_fault, code, "rtnetlink: %s",
 				 err_sentence(code));
+	a->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC);
 	a->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-	if (a->epoll_fd < 0 || epoll_ctl(a->epoll_fd, EPOLL_CTL_ADD,
-					 links_fd(a->links), &event) != 0)
+	if (a->timer_fd < 0 || a->epoll_fd < 0 ||
+	    epoll_ctl(a->epoll_fd, EPOLL_CTL_ADD, a->timer_fd, &event) != 0 ||
+	    epoll_ctl(a->epoll_fd, EPOLL_CTL_ADD, links_fd(a->links), &event) !=
+		    0)
 		return fault_set(ret_fault, -errno, "epoll: %s",
 				 err_sentence(-errno));
 	return afpacket_socket_open(a, ret_fault);
@@ -437,6 +434,8 @@ static void afpacket_close(struct capture *capture)
 		close(a->spare_fd);
 	if (a->epoll_fd >= 0)
 		close(a->epoll_fd);
+	if (a->timer_fd >= 0)
+		close(a->timer_fd);
 	links_close(a->links);
 	afpacket_filter_close(a->filter);
 	free(a);
@@ -452,7 +451,7 @@ static int afpacket_open(const struct capture_options *options,
 		return fault_set(ret_fault, -ENOMEM, "%s: %s", options->target,
 				 err_sentence(-ENOMEM));
 	a->capture.ops = &afpacket_ops;
-	a->fd = a->spare_fd = a->epoll_fd = -1;
+	a->fd = a->spare_fd = a->epoll_fd = a->timer_fd = -1;
 	code = afpacket_setup(a, options, ret_fault);
 	if (code < 0) {
 		afpacket_close(&a->capture);
