@@ -11,9 +11,10 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
-#include <time.h>
+#include <sys/timerfd.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "capture/afpacket_private.h"
 
 #define TAG_SIZE  4
@@ -23,18 +24,10 @@
 #define HEADER_LINES 3   /* the ring's header and a frame's beginning */
 #define STEP_SMALL   256 /* bytes from one frame to the next */
 #define STEPS_AHEAD  3
-#define FETCH_SIZE   1024 /* ahead of the frame that is looked at */
+#define FETCH_SIZE   2048 /* ahead of the frame that is looked at */
 
 /* After a stop: what another CPU was taking in just then has arrived. */
 #define SETTLE_NS (INT64_C(2000000) * AFPACKET_RETIRE_MS)
-
-static struct mono mono_now(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (struct mono){now.tv_sec * NS_PER_S + now.tv_nsec};
-}
 
 static struct afpacket *afpacket(struct capture *capture)
 {
@@ -63,12 +56,18 @@ static void tag_insert(const struct tpacket3_hdr *header, struct frame *frame)
 	frame->size += TAG_SIZE;
 }
 
-static uint16_t gso_size(const uint8_t *bytes)
+/* From the virtio_net_hdr before the frame. */
+static inline uint16_t gso_size(const uint8_t *bytes)
 {
-	struct virtio_net_hdr header; /* stands before the frame */
+	const uint8_t *header = bytes - sizeof(struct virtio_net_hdr);
+	uint16_t size;
 
-	memcpy(&header, bytes - sizeof header, sizeof header);
-	return header.gso_type == VIRTIO_NET_HDR_GSO_NONE ? 0 : header.gso_size;
+	if (header[offsetof(struct virtio_net_hdr, gso_type)] ==
+	    VIRTIO_NET_HDR_GSO_NONE)
+		return 0;
+	memcpy(&size, header + offsetof(struct virtio_net_hdr, gso_size),
+	       sizeof size);
+	return size;
 }
 
 static enum stamp_source source_of(const struct tpacket3_hdr *header)
@@ -77,31 +76,79 @@ static enum stamp_source source_of(const struct tpacket3_hdr *header)
 							     : STAMP_KERNEL;
 }
 
-/* Returns false for a frame that is not wanted. */
-static inline bool frame_make(struct afpacket *a,
-			      const struct tpacket3_hdr *header,
-			      struct frame *ret_frame)
+static void origin_find(struct afpacket *a, const struct sockaddr_ll *link)
 {
-	const uint8_t *start = (const uint8_t *)header;
-	const struct sockaddr_ll *link =
-		(const void *)(start + TPACKET_ALIGN(sizeof *header));
-	const uint8_t *bytes = start + header->tp_mac;
-	bool tagged = header->tp_status & TP_STATUS_VLAN_VALID;
-	struct wall at = {(int64_t)header->tp_sec * NS_PER_S + header->tp_nsec};
-	uint16_t link_type = link->sll_hatype == ARPHRD_ETHER
-				     ? LINK_ETHERNET
-				     : link_type_of(link->sll_hatype);
+	struct afpacket_origin *o = &a->origin;
 
-	*ret_frame = (struct frame){
-		.bytes = bytes,
-		.captured_size = header->tp_snaplen,
-		.size = header->tp_len,
-		.stamp = {at, source_of(header)},
-		.link_type = link_type,
-		.interface = links_number(a->links, link->sll_ifindex, at),
-		.gso_size = a->vnet ? gso_size(bytes) : 0,
-		.outgoing = link->sll_pkttype == PACKET_OUTGOING,
-	};
+	o->ifindex = link->sll_ifindex;
+	o->hatype = link->sll_hatype;
+	o->link_type = link_type_of(o->hatype);
+	o->looked = afpacket_filter_needed(a->filter, o->link_type, false);
+	if (!links_number_now(a->links, o->ifindex, &o->number, &o->since))
+		o->since.ns = INT64_MAX;
+}
+
+static const struct sockaddr_ll *link_of(const struct tpacket3_hdr *header)
+{
+	return (const void *)((const uint8_t *)header +
+			      TPACKET_ALIGN(sizeof *header));
+}
+
+static struct wall stamped_at(const struct tpacket3_hdr *header)
+{
+	return (struct wall){(int64_t)header->tp_sec * NS_PER_S +
+			     header->tp_nsec};
+}
+
+/* Whether a frame is from the origin, and needs no second look. */
+static inline bool plain(const struct afpacket_origin *o,
+			 const struct tpacket3_hdr *header)
+{
+	const struct sockaddr_ll *link = link_of(header);
+
+	return link->sll_ifindex == o->ifindex &&
+	       link->sll_hatype == o->hatype && !o->looked &&
+	       !(header->tp_status & TP_STATUS_VLAN_VALID) &&
+	       !wall_before(stamped_at(header), o->since);
+}
+
+/* Field by field: made elsewhere and copied, it would be read by wider loads
+ * than the stores just before them. */
+static inline void frame_set(const struct afpacket *a,
+			     const struct tpacket3_hdr *header,
+			     struct frame *ret_frame)
+{
+	const struct sockaddr_ll *link = link_of(header);
+	const uint8_t *bytes = (const uint8_t *)header + header->tp_mac;
+
+	ret_frame->bytes = bytes;
+	ret_frame->captured_size = header->tp_snaplen;
+	ret_frame->size = header->tp_len;
+	ret_frame->stamp.at = stamped_at(header);
+	ret_frame->stamp.source = source_of(header);
+	ret_frame->link_type = a->origin.link_type;
+	ret_frame->interface = a->origin.number;
+	ret_frame->gso_size = a->vnet ? gso_size(bytes) : 0;
+	ret_frame->outgoing = link->sll_pkttype == PACKET_OUTGOING;
+}
+
+/* A frame that is not plain.  Returns false if it is not wanted. */
+static __attribute__((noinline)) bool
+frame_make(struct afpacket *a, const struct tpacket3_hdr *header,
+	   struct frame *ret_frame)
+{
+	const struct sockaddr_ll *link = link_of(header);
+	bool tagged = header->tp_status & TP_STATUS_VLAN_VALID;
+	uint16_t link_type;
+
+	if (link->sll_ifindex != a->origin.ifindex ||
+	    link->sll_hatype != a->origin.hatype)
+		origin_find(a, link);
+	link_type = a->origin.link_type;
+	frame_set(a, header, ret_frame);
+	if (wall_before(ret_frame->stamp.at, a->origin.since))
+		ret_frame->interface = links_number(a->links, link->sll_ifindex,
+						    ret_frame->stamp.at);
 	if (tagged && link_type == LINK_ETHERNET &&
 	    header->tp_snaplen >= MACS_SIZE)
 		tag_insert(header, ret_frame);
@@ -110,8 +157,6 @@ static inline bool frame_make(struct afpacket *a,
 		a->capture.counters.filtered++;
 		return false;
 	}
-	if (ret_frame->captured_size > a->snap_size)
-		ret_frame->captured_size = a->snap_size;
 	return true;
 }
 
@@ -148,12 +193,13 @@ static int block_walk(struct afpacket *a, int count_max,
 	const uint8_t *next = a->ring.next;
 	const uint8_t *near = a->ring.near;
 	uint64_t size_sum = 0;
-	uint32_t left = a->ring.left;
+	uint32_t left = a->ring.left, snap_size = a->snap_size;
 	uint64_t taken = 0;
 	int count = 0;
 
 	for (; left && count < count_max; left--) {
 		const struct tpacket3_hdr *header = (const void *)next;
+		struct frame *frame = &ret_frames[count];
 
 		next += header->tp_next_offset;
 		near = frames_fetch(near, next, header->tp_next_offset);
@@ -162,10 +208,14 @@ static int block_walk(struct afpacket *a, int count_max,
 		if (!(header->tp_status & TP_STATUS_USER))
 			continue;
 		taken++;
-		if (!frame_make(a, header, &ret_frames[count]))
+		if (plain(&a->origin, header))
+			frame_set(a, header, frame);
+		else if (!frame_make(a, header, frame))
 			continue;
-		ret_frames[count].hold = block;
-		size_sum += ret_frames[count].size;
+		if (frame->captured_size > snap_size)
+			frame->captured_size = snap_size;
+		frame->hold = block;
+		size_sum += frame->size;
 		count++;
 	}
 	a->taken += taken;
@@ -180,12 +230,20 @@ static int block_walk(struct afpacket *a, int count_max,
 	return count;
 }
 
+static bool links_follow(struct afpacket *a)
+{
+	if (!links_update(a->links))
+		return false;
+	a->origin.ifindex = 0;
+	return true;
+}
+
 /* Interfaces that changed are known before the frames behind the change. */
 static bool block_begin(struct afpacket *a)
 {
 	if (!afpacket_ring_begin(&a->ring))
 		return false;
-	a->changed |= links_update(a->links);
+	a->changed |= links_follow(a);
 	return true;
 }
 
@@ -212,7 +270,7 @@ static int idle(struct afpacket *a)
 {
 	int code;
 
-	if (links_update(a->links) || a->changed || !a->armed ||
+	if (links_follow(a) || a->changed || !a->armed ||
 	    a->ifindex < 0) {
 		a->changed = false;
 		code = afpacket_socket_follow(a);
@@ -254,6 +312,7 @@ static int frames_wait(struct afpacket *a, int timeout_ms, int count_max,
 		code = idle(a);
 		if (code < 0)
 			return code;
+		afpacket_socket_rest(a);
 		if (!afpacket_socket_wait(a, left_ms))
 			return 0;
 		count = frames_take(a, count_max, ret_frames);
@@ -282,10 +341,14 @@ static void afpacket_release(struct capture *capture,
 {
 	struct afpacket *a = afpacket(capture);
 
-	for (int i = 0; i < count; i++) {
+	for (int i = 0; i < count;) {
 		struct afpacket_block *block = frames[i].hold;
+		int first = i;
 
-		if (--block->held == 0)
+		while (i < count && frames[i].hold == block)
+			i++;
+		block->held -= (uint32_t)(i - first);
+		if (block->held == 0)
 			afpacket_ring_put(&a->ring, block);
 	}
 }
@@ -351,9 +414,12 @@ static int afpacket_setup(struct afpacket *a,
 	if (code < 0)
 		return fault_set(ret_fault, code, "rtnetlink: %s",
 				 err_sentence(code));
+	a->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC);
 	a->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-	if (a->epoll_fd < 0 || epoll_ctl(a->epoll_fd, EPOLL_CTL_ADD,
-					 links_fd(a->links), &event) != 0)
+	if (a->timer_fd < 0 || a->epoll_fd < 0 ||
+	    epoll_ctl(a->epoll_fd, EPOLL_CTL_ADD, a->timer_fd, &event) != 0 ||
+	    epoll_ctl(a->epoll_fd, EPOLL_CTL_ADD, links_fd(a->links), &event) !=
+		    0)
 		return fault_set(ret_fault, -errno, "epoll: %s",
 				 err_sentence(-errno));
 	return afpacket_socket_open(a, ret_fault);
@@ -368,6 +434,8 @@ static void afpacket_close(struct capture *capture)
 		close(a->spare_fd);
 	if (a->epoll_fd >= 0)
 		close(a->epoll_fd);
+	if (a->timer_fd >= 0)
+		close(a->timer_fd);
 	links_close(a->links);
 	afpacket_filter_close(a->filter);
 	free(a);
@@ -383,7 +451,7 @@ static int afpacket_open(const struct capture_options *options,
 		return fault_set(ret_fault, -ENOMEM, "%s: %s", options->target,
 				 err_sentence(-ENOMEM));
 	a->capture.ops = &afpacket_ops;
-	a->fd = a->spare_fd = a->epoll_fd = -1;
+	a->fd = a->spare_fd = a->epoll_fd = a->timer_fd = -1;
 	code = afpacket_setup(a, options, ret_fault);
 	if (code < 0) {
 		afpacket_close(&a->capture);

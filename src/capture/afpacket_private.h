@@ -22,6 +22,14 @@
  * timer's cost, which an idle capture pays too: 100 times 2 us a second. */
 #define AFPACKET_RETIRE_MS 10
 
+/* While blocks come faster than this, they are let gather for so long: to be
+ * woken costs as much as some hundred frames. */
+#define AFPACKET_NAP_NS INT64_C(5000000)
+
+/* ... and for no longer than it takes to fill half of the ring at 100 Gbit/s:
+ * a byte of it lasts 0.04 ns. */
+#define AFPACKET_RING_BYTES_A_NS 25
+
 /* Room before each frame for a VLAN tag, and so that the IP header behind an
  * Ethernet header starts at a multiple of 16. */
 #define AFPACKET_RESERVE 6
@@ -45,6 +53,7 @@ struct afpacket_ring {
 	const uint8_t *next; /* the first of these */
 	const uint8_t *near; /* what lies before it was fetched */
 	uint32_t owned_count;
+	uint64_t begun; /* blocks, since it was opened */
 };
 
 /* Makes the socket's ring of about 'size' bytes, whose blocks each take a
@@ -136,11 +145,22 @@ int afpacket_stamp_setup(int fd, const char *name, enum capture_stamp want,
 
 /* --- the backend ------------------------------------------------------ */
 
+/* What frames from one interface have in common. */
+struct afpacket_origin {
+	int ifindex; /* 0: none */
+	uint16_t hatype;
+	uint16_t link_type;
+	uint16_t number;
+	bool looked;       /* at each frame, by the filter in this process */
+	struct wall since; /* older frames may be of another number */
+};
+
 struct afpacket {
 	struct capture capture;
 	struct afpacket_ring ring;
 	struct afpacket_filter *filter;
 	struct links *links;
+	struct afpacket_origin origin; /* of the last frame */
 	struct afpacket_member member;
 	enum capture_stamp stamp_wanted;
 	enum stamp_source stamp_source;
@@ -149,6 +169,11 @@ struct afpacket {
 	int fd;       /* -1: gone, and being made anew */
 	int spare_fd; /* for then: by then there may be no privilege */
 	int epoll_fd;
+	int timer_fd;
+	bool muted;            /* frames do not wake, the timer does */
+	struct mono nap_end;   /* when it does */
+	struct mono rested_at; /* when the ring was found empty last */
+	uint64_t rested_begun; /* and how many blocks it had begun by then */
 	int ifindex; /* bound to; 0: to all, -1: it is gone */
 	bool any;    /* every interface */
 	bool promiscuous;
@@ -183,9 +208,13 @@ int afpacket_socket_follow(struct afpacket *a);
  * came. */
 bool afpacket_socket_wait(struct afpacket *a, int timeout_ms);
 
+/* The ring is empty: waits are to be woken by frames or, where they come in
+ * numbers, by a timer. */
+void afpacket_socket_rest(struct afpacket *a);
+
 /* After a wait that found frames: there may be more than were taken, so that
  * the descriptor has to be readable still. */
-void afpacket_socket_rearm(const struct afpacket *a);
+void afpacket_socket_rearm(struct afpacket *a);
 
 /* Reads the socket's pending error: 0, also for an interface that is down
  * or gone, or a negative errno. */

@@ -117,6 +117,7 @@ bool afpacket_ring_begin(struct afpacket_ring *ring)
 	block->owned = true;
 	block->walked = false;
 	ring->owned_count++;
+	ring->begun++;
 	ring->left = header->num_pkts;
 	ring->next = (const uint8_t *)block->desc + header->offset_to_first_pkt;
 	ring->near = ring->next;

@@ -8,9 +8,10 @@
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
-#include <time.h>
+#include <sys/timerfd.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "capture/afpacket_private.h"
 
 /* How often to look whether all has come after a quiesce. */
@@ -173,18 +174,64 @@ static int descriptor_open(struct afpacket *a, struct fault *ret_fault)
 
 /* Edge-triggered: the kernel calls the socket readable for as long as the
  * reader holds the block before the one being filled. */
-static int watch(const struct afpacket *a, int operation)
+static int watch(struct afpacket *a, int operation, bool muted)
 {
-	struct epoll_event event = {.events = EPOLLIN | EPOLLET};
+	struct epoll_event event = {.events = muted ? 0 : EPOLLIN | EPOLLET};
 
+	a->muted = muted;
 	return epoll_ctl(a->epoll_fd, operation, a->fd, &event) == 0 ? 0
 								     : -errno;
 }
 
-/* Watching anew tells the state anew. */
-void afpacket_socket_rearm(const struct afpacket *a)
+static bool timer_set(const struct afpacket *a, int64_t ns)
 {
-	watch(a, EPOLL_CTL_MOD);
+	struct itimerspec timer = {.it_value.tv_nsec = ns};
+
+	return timerfd_settime(a->timer_fd, 0, &timer, NULL) == 0;
+}
+
+/* Watching anew tells the state anew. */
+void afpacket_socket_rearm(struct afpacket *a)
+{
+	if (a->muted)
+		timer_set(a, 0);
+	watch(a, EPOLL_CTL_MOD, false);
+}
+
+/* How long blocks may gather. */
+static int64_t nap_ns_for(const struct afpacket_ring *ring)
+{
+	int64_t most = (int64_t)ring->block_size * ring->block_count /
+		       AFPACKET_RING_BYTES_A_NS;
+
+	return most < AFPACKET_NAP_NS ? most : AFPACKET_NAP_NS;
+}
+
+/* Whether blocks came so fast since the last time. */
+static bool crowded(struct afpacket *a, struct mono now, int64_t nap_ns)
+{
+	int64_t gone_ns = mono_ns_between(a->rested_at, now);
+	int64_t begun = (int64_t)(a->ring.begun - a->rested_begun);
+
+	a->rested_at = now;
+	a->rested_begun = a->ring.begun;
+	return begun * nap_ns >= gone_ns && !a->capture.quiesced;
+}
+
+void afpacket_socket_rest(struct afpacket *a)
+{
+	struct mono now = mono_now();
+	int64_t nap_ns = nap_ns_for(&a->ring);
+
+	if (a->fd < 0 || (a->muted && mono_ns_between(now, a->nap_end) > 0))
+		return;
+	if (crowded(a, now, nap_ns) && timer_set(a, nap_ns)) {
+		a->nap_end.ns = now.ns + nap_ns;
+		if (!a->muted)
+			watch(a, EPOLL_CTL_MOD, true);
+	} else if (a->muted) {
+		afpacket_socket_rearm(a);
+	}
 }
 
 int afpacket_socket_open(struct afpacket *a, struct fault *ret_fault)
@@ -195,6 +242,7 @@ int afpacket_socket_open(struct afpacket *a, struct fault *ret_fault)
 	if (code < 0)
 		return code;
 	a->joined = a->armed = false;
+	a->origin.ifindex = 0;
 	if (!a->any && !ifindex)
 		code = fault_set(ret_fault, -ENODEV,
 				 "%s: no such interface; 'ip link' lists them",
@@ -211,7 +259,7 @@ int afpacket_socket_open(struct afpacket *a, struct fault *ret_fault)
 	if (code == 0)
 		code = device_attach(a, ifindex, ret_fault);
 	if (code == 0)
-		code = watch(a, EPOLL_CTL_ADD);
+		code = watch(a, EPOLL_CTL_ADD, false);
 	if (code < 0)
 		afpacket_socket_close(a);
 	return code;
@@ -320,7 +368,7 @@ static int nap_ms(const struct afpacket *a, int timeout_ms)
 
 bool afpacket_socket_wait(struct afpacket *a, int timeout_ms)
 {
-	struct epoll_event events[2];
+	struct epoll_event events[3];
 
-	return epoll_wait(a->epoll_fd, events, 2, nap_ms(a, timeout_ms)) >= 0;
+	return epoll_wait(a->epoll_fd, events, 3, nap_ms(a, timeout_ms)) >= 0;
 }

@@ -79,13 +79,18 @@ static uint16_t name_number(struct links *links, const char *name)
 }
 
 /* The slot of 'ifindex', or the empty one where it belongs. */
-static struct link_slot *slot_find(struct links *links, int ifindex)
+static uint32_t slot_place(const struct links *links, int ifindex)
 {
 	uint32_t at = (uint32_t)ifindex * 2654435761U % LINK_SLOTS;
 
 	while (links->slots[at].ifindex && links->slots[at].ifindex != ifindex)
 		at = (at + 1) % LINK_SLOTS;
-	return &links->slots[at];
+	return at;
+}
+
+static struct link_slot *slot_find(struct links *links, int ifindex)
+{
+	return &links->slots[slot_place(links, ifindex)];
 }
 
 static void slot_set(struct links *links, int ifindex, uint16_t number)
@@ -206,6 +211,19 @@ uint16_t links_number(struct links *links, int ifindex, struct wall at)
 	if (slot->number == NUMBER_NONE)
 		return number_ask(links, ifindex, slot->number_before);
 	return slot->number;
+}
+
+bool links_number_now(const struct links *links, int ifindex,
+		      uint16_t *ret_number, struct wall *ret_since)
+{
+	const struct link_slot *slot =
+		&links->slots[slot_place(links, ifindex)];
+
+	if (!slot->ifindex || slot->number == NUMBER_NONE)
+		return false;
+	*ret_number = slot->number;
+	*ret_since = slot->changed;
+	return true;
 }
 
 const char *links_name(const struct links *links, uint16_t number)

@@ -55,6 +55,12 @@ bool links_update(struct links *links);
 /* The dense number of the interface that was 'ifindex' at that time. */
 uint16_t links_number(struct links *links, int ifindex, struct wall at);
 
+/* The number that 'ifindex' has now, for frames not older than *ret_since and
+ * until links_update() tells of a change.  Returns false where only
+ * links_number() knows. */
+bool links_number_now(const struct links *links, int ifindex,
+		      uint16_t *ret_number, struct wall *ret_since);
+
 /* The name of a dense number; NULL: none such (yet). */
 const char *links_name(const struct links *links, uint16_t number);
 
