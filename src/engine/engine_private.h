@@ -5,6 +5,7 @@
  *     timeline.c the clock of the packets, and where it was set back
  *     worker.c   the thread: its table, its records, its answers
  *     direct.c   one worker: frames in, decoded, metered
+ *     pages.c    pages touched before a file's flows need them
  *     lane.c     several workers: batches in order, dealt by whoever has
  *                time, metered by those whose shards they are
  *     batch.c    one batch: dealt; one shard's part decoded and metered
@@ -246,6 +247,11 @@ struct engine {
 	bool started;
 	atomic_bool stop;
 
+	pthread_t pages_thread;
+	bool pages_started;
+	atomic_bool pages_end;
+	int pages_fd; /* eventfd: a table has grown, or it is to end */
+
 	int collect_fd; /* eventfd: records wait */
 	atomic_bool collect_waits;
 	int poll_fd; /* eventfd: frames wait */
@@ -394,6 +400,11 @@ void lane_run(struct worker *worker);
 
 /* direct.c */
 void direct_run(struct worker *worker);
+
+/* pages.c.  Starts the thread if there is a core for it: without it the
+ * workers touch each page as they come to it. */
+void pages_start(struct engine *engine);
+void pages_stop(struct engine *engine);
 
 /* worker.c */
 int worker_init(struct engine *engine, struct worker *worker, uint16_t index);
