@@ -303,6 +303,7 @@ static int worker_place(struct engine *engine, struct worker *worker)
 			return -ENOMEM;
 		atomic_init(&batch->left, 0);
 		atomic_init(&batch->lane, NULL);
+		batch->lent = false;
 		worker->batches[i] = batch;
 	}
 	return 0;
