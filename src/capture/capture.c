@@ -75,6 +75,24 @@ void capture_release(struct capture *capture, const struct frame *frames,
 		capture->ops->release(capture, frames, count);
 }
 
+struct capture_part *capture_ahead(struct capture *capture, uint16_t reader)
+{
+	if (capture->quiesced || !capture->ops->ahead)
+		return NULL;
+	return capture->ops->ahead(capture, reader);
+}
+
+void capture_part_read(struct capture *capture, struct capture_part *part)
+{
+	capture->ops->part_read(capture, part);
+}
+
+const struct capture_part *capture_part_next(const struct capture *capture)
+{
+	return capture->ops->part_next ? capture->ops->part_next(capture)
+				       : NULL;
+}
+
 int capture_quiesce(struct capture *capture)
 {
 	capture->quiesced = true;

@@ -7,8 +7,8 @@
  * over several capture_next() calls and released in any order; what cannot
  * be taken in meanwhile is dropped and counted, never overwritten.
  *
- * Threads: one capture, one thread at a time, all calls; several captures
- * side by side.
+ * Threads: one capture, one thread at a time, all calls but
+ * capture_part_read(); several captures side by side.
  */
 #ifndef CAPTURE_H
 #define CAPTURE_H
@@ -103,6 +103,20 @@ int capture_next(struct capture *capture, int timeout_ms, int count_max,
 /* Gives frames back; any frames held, in any order, each once. */
 void capture_release(struct capture *capture, const struct frame *frames,
 		     int count);
+
+/* Reading ahead, for threads that take turns with one capture under a lock of
+ * theirs: what reading costs is then theirs side by side.
+ *
+ * capture_ahead() reserves the next part of a plain file for one of them,
+ * 'reader' being its number; NULL: there is none, now or here.
+ * capture_part_read() reads it, on that thread, while others call whatever
+ * they want but capture_close().  capture_next() gives out the frames of the
+ * parts in the order of reservation, and 0 while the next one is not read
+ * yet: capture_part_next(), NULL where frames come as they are read. */
+struct capture_part;
+struct capture_part *capture_ahead(struct capture *capture, uint16_t reader);
+void capture_part_read(struct capture *capture, struct capture_part *part);
+const struct capture_part *capture_part_next(const struct capture *capture);
 
 /* Takes in no more.  What came before this call can still be read; after
  * the last of it capture_next() gives ERR_END (for an interface within some

@@ -40,6 +40,12 @@ struct capture_ops {
 	void (*release)(struct capture *capture, const struct frame *frames,
 			int count);
 
+	/* As capture_ahead(), capture_part_read(), capture_part_next().  NULL
+	 * all three: frames come as they are read. */
+	struct capture_part *(*ahead)(struct capture *capture, uint16_t reader);
+	void (*part_read)(struct capture *capture, struct capture_part *part);
+	const struct capture_part *(*part_next)(const struct capture *capture);
+
 	/* As capture_quiesce().  NULL: the backend can end at any frame. */
 	int (*quiesce)(struct capture *capture);
 

@@ -2,6 +2,7 @@
  *
  *     stream  bytes from a descriptor, unpacked     file_stream.c, _unpack.c
  *     window  those bytes in chunks lent to frames  file_window.c
+ *     ahead   parts of a plain file read by several threads  file_ahead.c
  *     parser  records in the window become frames   file_pcap.c, _pcapng.c
  *     filter  what of them is left out              file_filter.c
  *
@@ -15,6 +16,7 @@
 #define CAPTURE_FILE_PRIVATE_H
 
 #include <byteswap.h>
+#include <stdatomic.h>
 #include <string.h>
 
 #include <pcap/pcap.h>
@@ -106,7 +108,15 @@ int64_t file_deadline_ns(int timeout_ms);
 struct chunk {
 	uint8_t *bytes; /* FILE_CHUNK_SIZE of them */
 	uint32_t held;  /* frames lent out of it */
+	/* Of a part that is read ahead. */
+	uint16_t reader;    /* the last one, or CHUNK_UNREAD */
+	atomic_bool done;   /* 'size' bytes were read */
+	size_t size;        /* fewer than FILE_READ_SIZE: there are no more */
+	int64_t offset;     /* in the file */
+	struct chunk *next; /* part */
 };
+
+#define CHUNK_UNREAD UINT16_MAX
 
 struct window {
 	const uint8_t *at;  /* next unread byte */
@@ -120,6 +130,12 @@ struct window {
 	struct chunk **free; /* a stack: the warmest is on top */
 	uint32_t chunk_count;
 	uint32_t free_count;
+	struct chunk *ahead_first; /* parts on their way, in order */
+	struct chunk *ahead_last;
+	int64_t ahead_next; /* offset in the file of the next one */
+	int64_t ahead_end;  /* of the last one that came into the window */
+	bool ahead_moved;   /* the descriptor is not at 'ahead_end' */
+	bool ahead_stop;    /* one was short: those behind it are void */
 };
 
 /* Takes memory of ring_size bytes (0: the preset), two chunks at least.
@@ -132,6 +148,19 @@ void window_fini(struct window *window);
  * Returns as stream_read(), and 0 also while every chunk is held. */
 ssize_t window_fill(struct window *window, struct stream *stream, size_t need,
 		    int64_t deadline_ns);
+
+/* Goes on with the next part that was read ahead; there is one.  Returns its
+ * size, or 0: it is not read yet, or void. */
+ssize_t window_enter(struct window *window, struct stream *stream);
+
+/* Before the descriptor is read again: puts it behind the last part.  Returns
+ * 0 or a negative errno. */
+int window_leave(struct window *window, const struct stream *stream);
+
+/* See struct capture_ops. */
+struct capture_part *file_ahead(struct capture *capture, uint16_t reader);
+void file_part_read(struct capture *capture, struct capture_part *part);
+const struct capture_part *file_part_next(const struct capture *capture);
 
 /* One frame of 'chunk' less, or 'count'. */
 void window_put(struct window *window, struct chunk *chunk, uint32_t count);

@@ -44,6 +44,7 @@ int window_init(struct window *window, uint64_t ring_size)
 	for (uint32_t i = 0; i < window->chunk_count; i++) {
 		window->chunks[i].bytes =
 			window->memory + (size_t)i * FILE_CHUNK_SIZE;
+		window->chunks[i].reader = CHUNK_UNREAD;
 		window->free[count - 1 - i] = &window->chunks[i];
 	}
 	window->chunk = window->free[count - 1]; /* the first: on top */
@@ -113,6 +114,17 @@ ssize_t window_fill(struct window *window, struct stream *stream, size_t need,
 	size_t room;
 	ssize_t size;
 
+	if (window->ahead_first) {
+		size = window_enter(window, stream);
+		window_pass(window);
+		if (size > 0 || window->ahead_first)
+			return size;
+	}
+	size = window_leave(window, stream);
+	if (size < 0) {
+		stream->why = err_sentence((int)size);
+		return size;
+	}
 	if (window_wants_rewind(window, need) && !window_rewind(window))
 		return 0;
 	to = window->chunk->bytes + (window->end - window->chunk->bytes);

@@ -1,12 +1,10 @@
 /* One batch of a lane, on its way to the tables.
  *
- * A file's frames are dealt by their addresses alone, whichever way round:
- * both directions of a flow and all fragments of a datagram meet in one
- * shard.  Of a plain frame these are read where they always are; the others
- * are decoded to know them.  A shard's part lies in blocks that are taken as
- * they are needed (any shard may get all) and is decoded by who meters it, a
- * block at a time: so what goes from one core to another is where a frame is,
- * and its first bytes.
+ * A file's frames are decoded and dealt by their addresses, whichever way
+ * round: both directions of a flow and all fragments of a datagram meet in one
+ * shard.  A shard's part lies in blocks that are taken as they are needed (any
+ * shard may get all).  What goes from one core to another is one cache line a
+ * packet, or all of it where it is not plain.
  *
  * Every worker follows the packets' clock through all of them, so that a flow
  * ends for the same reason whatever else its shard has seen.  Mostly a batch
@@ -45,15 +43,13 @@ uint16_t address_shard(const uint8_t address[2][16],
 
 /* --- dealing ------------------------------------------------------------ */
 
-/* Begins a block.  Another core has read what was there: its lines are called
- * back at once and not each when a store waits for it. */
-static void part_extend(struct batch *batch, struct part *part)
+/* Begins a block: from the end for the shard of who deals, whose lines then
+ * stay in the cache. */
+static void part_extend(struct batch *batch, struct part *part, bool own)
 {
-	uint16_t block = batch->block_count++;
-	struct packet_input *inputs = &batch->inputs[(size_t)block * BLOCK];
+	uint16_t block = own ? (uint16_t)(BLOCK_MAX - 1 - batch->own_count++)
+			     : batch->block_count++;
 
-	for (uint32_t i = 0; i < BLOCK; i += 2)
-		__builtin_prefetch(&inputs[i], 1);
 	if (part->count == 0)
 		part->first = block;
 	else
@@ -62,12 +58,13 @@ static void part_extend(struct batch *batch, struct part *part)
 }
 
 /* The next free place in the shard's blocks. */
-static inline size_t part_place(struct batch *batch, struct part *part)
+static inline size_t part_place(struct batch *batch, struct part *part,
+				bool own)
 {
 	uint32_t at = part->count % BLOCK;
 
 	if (__builtin_expect(at == 0, 0))
-		part_extend(batch, part);
+		part_extend(batch, part, own);
 	part->count++;
 	return (size_t)part->last * BLOCK + at;
 }
@@ -77,6 +74,8 @@ struct deal {
 	struct batch *batch;
 	struct shard_key key;
 	uint16_t shard_count;
+	uint16_t own; /* shard */
+	uint16_t wide; /* of these flags: all of the packet is needed */
 	uint32_t packet_count;
 	bool in_order;
 	struct wall oldest;
@@ -84,29 +83,17 @@ struct deal {
 };
 
 static inline __attribute__((always_inline)) size_t
-place_deal(struct deal *deal, const uint8_t address[2][16], struct wall at)
+place_deal(struct deal *deal, const struct packet *packet, uint16_t shard)
 {
 	struct batch *batch = deal->batch;
-	uint16_t shard = address_shard(address, &deal->key, deal->shard_count);
 
 	if (deal->packet_count == 0)
-		deal->oldest = deal->newest = at;
-	deal->in_order &= !wall_before(at, deal->newest);
-	if (wall_before(deal->newest, at))
-		deal->newest = at;
+		deal->oldest = deal->newest = packet->at;
+	deal->in_order &= !wall_before(packet->at, deal->newest);
+	if (wall_before(deal->newest, packet->at))
+		deal->newest = packet->at;
 	batch->shard_of[deal->packet_count++] = (uint8_t)shard;
-	return part_place(batch, &batch->parts[shard]);
-}
-
-/* One that has to be decoded to know where it belongs. */
-static __attribute__((noinline)) enum verdict
-odd_decode(const struct frame *frame, uint16_t interface,
-	   struct packet *ret_packet)
-{
-	struct packet_input input;
-
-	frame_input(frame, interface, &input);
-	return packet_decode(&input, ret_packet);
+	return part_place(batch, &batch->parts[shard], shard == deal->own);
 }
 
 static inline __attribute__((always_inline)) enum verdict
@@ -114,22 +101,25 @@ frame_deal(struct deal *deal, const struct frame *frame, uint16_t interface)
 {
 	struct packet_input input;
 	struct packet packet;
-	uint8_t address[2][16];
 	enum verdict verdict;
+	uint16_t shard;
 	size_t place;
 
 	frame_input(frame, interface, &input);
-	if (__builtin_expect(packet_addresses(&input, address), 1)) {
-		place = place_deal(deal, address, input.at);
-		frame_input(frame, interface, &deal->batch->inputs[place]);
+	verdict = packet_decode(&input, &packet);
+	if (__builtin_expect(verdict != VERDICT_OK, 0))
+		return verdict;
+	shard = address_shard(packet.tuple.address, &deal->key,
+			      deal->shard_count);
+	place = place_deal(deal, &packet, shard);
+	if (packet_brief_able(&packet) && !(packet.flags & deal->wide)) {
+		if (shard == deal->own)
+			packet_brief_make(&packet, &deal->batch->briefs[place]);
+		else
+			packet_brief_send(&packet, &deal->batch->briefs[place]);
 		return VERDICT_OK;
 	}
-	verdict = odd_decode(frame, interface, &packet);
-	if (verdict != VERDICT_OK)
-		return verdict;
-	place = place_deal(deal, packet.tuple.address, input.at);
-	deal->batch->inputs[place] = input;
-	deal->batch->inputs[place].bytes = NULL;
+	deal->batch->briefs[place] = (struct packet_brief){.at = packet.at};
 	deal->batch->packets[place] = packet;
 	return VERDICT_OK;
 }
@@ -160,15 +150,20 @@ static void batch_reset(struct batch *batch)
 {
 	batch->packet_count = 0;
 	batch->block_count = 0;
+	batch->own_count = 0;
 	batch->counts = (struct decode_counts){0};
 }
 
-void batch_deal(struct batch *batch, const struct lane *lane)
+void batch_deal(struct batch *batch, const struct lane *lane, uint16_t own)
 {
 	struct decode_counts *counts = &batch->counts;
 	struct deal deal = {.batch = batch,
 			    .key = lane->engine->shard_key,
 			    .shard_count = lane->shard_count,
+			    .own = own,
+			    .wide = lane->engine->options.flow.tcp_metrics
+					    ? PACKET_TCP
+					    : 0,
 			    .in_order = true};
 
 	batch_reset(batch);
@@ -177,6 +172,7 @@ void batch_deal(struct batch *batch, const struct lane *lane)
 	if (!lane->engine->options.meter)
 		return;
 	frames_deal(&deal);
+	packet_briefs_sent();
 	batch->packet_count = deal.packet_count;
 	batch->in_order = deal.in_order;
 	batch->oldest = deal.oldest;
@@ -187,89 +183,6 @@ void batch_deal(struct batch *batch, const struct lane *lane)
 }
 
 /* --- decoding ----------------------------------------------------------- */
-
-/* As many as are left of the part, up to a block. */
-static uint32_t block_fill(uint32_t count)
-{
-	return count < BLOCK ? count : BLOCK;
-}
-
-static void input_decode(const struct batch *batch, size_t place,
-			 struct packet *ret_packet)
-{
-	const struct packet_input *input = &batch->inputs[place];
-
-	if (input->bytes)
-		(void)packet_decode(input, ret_packet);
-	else
-		*ret_packet = batch->packets[place];
-}
-
-/* The inputs of a block, which another core may have written. */
-static void inputs_expect(const struct batch *batch, uint16_t block,
-			  uint32_t left)
-{
-	const struct packet_input *inputs =
-		&batch->inputs[(size_t)block * BLOCK];
-	uint32_t count = block_fill(left);
-
-	for (uint32_t i = 0; i < count; i += 2)
-		__builtin_prefetch(&inputs[i]);
-}
-
-/* Goes through the blocks of a part: inputs are called two blocks before
- * their turn, frames one. */
-struct block_walk {
-	const struct batch *batch;
-	uint32_t left; /* packets from this block on */
-	uint16_t block;
-};
-
-static uint16_t block_after(const struct batch *batch, uint16_t block,
-			    uint32_t left)
-{
-	return left > BLOCK ? batch->block_next[block] : block;
-}
-
-static struct block_walk walk_begin(const struct batch *batch, uint16_t shard)
-{
-	const struct part *part = &batch->parts[shard];
-	struct block_walk walk = {batch, part->count, part->first};
-	const struct packet_input *inputs =
-		&batch->inputs[(size_t)walk.block * BLOCK];
-
-	if (walk.left == 0)
-		return walk;
-	inputs_expect(batch, walk.block, walk.left);
-	if (walk.left > BLOCK)
-		inputs_expect(batch, batch->block_next[walk.block],
-			      walk.left - BLOCK);
-	for (uint32_t i = 0; i < block_fill(walk.left); i++)
-		frame_prefetch(inputs[i].bytes);
-	return walk;
-}
-
-/* Decodes the block into 'own', and goes on. */
-static uint32_t walk_decode(struct block_walk *walk, struct packet *own)
-{
-	const struct batch *batch = walk->batch;
-	uint32_t count = block_fill(walk->left);
-	uint32_t left = walk->left - count, expected = block_fill(left);
-	uint16_t next = block_after(batch, walk->block, walk->left);
-	size_t begin = (size_t)walk->block * BLOCK;
-	size_t ahead = (size_t)next * BLOCK;
-
-	if (left > BLOCK)
-		inputs_expect(batch, batch->block_next[next], left - BLOCK);
-	for (uint32_t i = 0; i < count; i++) {
-		if (i < expected)
-			frame_prefetch(batch->inputs[ahead + i].bytes);
-		input_decode(batch, begin + i, &own[i]);
-	}
-	walk->left = left;
-	walk->block = next;
-	return count;
-}
 
 static struct frame_part frames_part(const struct batch *batch, uint32_t begin,
 				     uint32_t count)
@@ -296,14 +209,65 @@ void batch_decode(struct batch *batch, const struct engine *engine)
 
 /* --- metering ----------------------------------------------------------- */
 
+/* Of a brief: tells that the packet is elsewhere. */
+static inline bool brief_wide(const struct packet_brief *brief)
+{
+	return brief->tuple[offsetof(struct packet_tuple, ip_version) -
+			    BRIEF_TUPLE] == 0;
+}
+
+static inline void place_open(const struct batch *batch, size_t place,
+			      struct packet *ret_packet)
+{
+	const struct packet_brief *brief = &batch->briefs[place];
+
+	if (__builtin_expect(brief_wide(brief), 0))
+		*ret_packet = batch->packets[place];
+	else
+		packet_brief_open(brief, ret_packet);
+}
+
+/* As many as are left of the part, up to a block. */
+static uint32_t block_fill(uint32_t count)
+{
+	return count < BLOCK ? count : BLOCK;
+}
+
+/* A block, which another core may have written, is on its way. */
+static void block_expect(const struct batch *batch, uint16_t block,
+			 uint32_t left)
+{
+	const struct packet_brief *briefs =
+		&batch->briefs[(size_t)block * BLOCK];
+	uint32_t count = block_fill(left);
+
+	for (uint32_t i = 0; i < count; i++)
+		__builtin_prefetch(&briefs[i]);
+}
+
+/* Block by block, the next one called while this one is metered. */
 static void order_meter(struct worker *worker, const struct batch *batch)
 {
-	struct block_walk walk = walk_begin(batch, worker->shard);
+	const struct part *part = &batch->parts[worker->shard];
 	struct packet packets[BLOCK];
+	uint16_t block = part->first;
+	uint32_t left = part->count;
 
-	while (walk.left > 0)
-		flow_table_meter(worker->table, packets,
-				 walk_decode(&walk, packets));
+	if (left > 0)
+		block_expect(batch, block, left);
+	while (left > 0) {
+		uint32_t count = block_fill(left);
+		size_t begin = (size_t)block * BLOCK;
+
+		left -= count;
+		if (left > 0) {
+			block = batch->block_next[block];
+			block_expect(batch, block, left);
+		}
+		for (uint32_t i = 0; i < count; i++)
+			place_open(batch, begin + i, &packets[i]);
+		flow_table_meter(worker->table, packets, count);
+	}
 }
 
 /* Goes through the packets of one shard. */
@@ -331,7 +295,7 @@ static void disorder_meter(struct worker *worker, const struct batch *batch)
 	for (uint32_t i = 0; i < batch->packet_count; i++) {
 		uint8_t shard = batch->shard_of[i];
 		size_t place = part_next(batch, &cursors[shard]);
-		struct wall at = batch->inputs[place].at;
+		struct wall at = batch->briefs[place].at;
 		struct wall before = timeline->newest;
 
 		if (timeline_take(timeline, at)) {
@@ -343,7 +307,7 @@ static void disorder_meter(struct worker *worker, const struct batch *batch)
 		if (shard == worker->shard) {
 			struct packet own;
 
-			input_decode(batch, place, &own);
+			place_open(batch, place, &own);
 			flow_table_meter(worker->table, &own, 1);
 		}
 	}

@@ -194,10 +194,12 @@ static int engine_init(struct engine *engine, struct fault *ret_fault)
 	engine->epoch = (uint64_t)wall_now().ns;
 	engine->collect_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	engine->poll_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	engine->pages_fd = eventfd(0, EFD_CLOEXEC);
 	engine->names = calloc(INTERFACES_MAX, sizeof *engine->names);
 	engine->name_slots = calloc(NAME_SLOTS, sizeof *engine->name_slots);
 	engine->workers = calloc(engine->worker_count, sizeof *engine->workers);
-	if (engine->collect_fd < 0 || engine->poll_fd < 0)
+	if (engine->collect_fd < 0 || engine->poll_fd < 0 ||
+	    engine->pages_fd < 0)
 		return -errno;
 	if (!engine->names || !engine->name_slots || !engine->workers)
 		return -ENOMEM;
@@ -286,7 +288,7 @@ int engine_create(const struct engine_options *options,
 		return fault_set(ret_fault, -ENOMEM, "%s",
 				 err_sentence(-ENOMEM));
 	engine->options = *options;
-	engine->collect_fd = engine->poll_fd = -1;
+	engine->collect_fd = engine->poll_fd = engine->pages_fd = -1;
 	pthread_mutex_init(&engine->lookup_lock, NULL);
 	pthread_mutex_init(&engine->names_lock, NULL);
 	pthread_mutex_init(&engine->faults_lock, NULL);
@@ -338,6 +340,7 @@ int engine_start(struct engine *engine)
 	if (engine->started || rc < 0)
 		return engine->started ? ERR_STATE : rc;
 	engine->started = true;
+	pages_start(engine);
 	for (size_t i = 0; i < engine->feed_count; i++)
 		feed_sample(&engine->feeds[i]);
 	for (size_t i = 0; i < engine->worker_count && rc == 0; i++) {
@@ -396,6 +399,8 @@ static void engine_free(struct engine *engine)
 		close(engine->collect_fd);
 	if (engine->poll_fd >= 0)
 		close(engine->poll_fd);
+	if (engine->pages_fd >= 0)
+		close(engine->pages_fd);
 	free(engine->targets);
 	free(engine->names);
 	free(engine->name_slots);
@@ -419,6 +424,7 @@ void engine_destroy(struct engine *engine)
 	if (engine->started) {
 		engine_stop(engine);
 		threads_join(engine);
+		pages_stop(engine);
 	}
 	pthread_mutex_destroy(&engine->lookup_lock);
 	pthread_mutex_destroy(&engine->names_lock);

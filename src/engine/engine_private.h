@@ -5,6 +5,7 @@
  *     timeline.c the clock of the packets, and where it was set back
  *     worker.c   the thread: its table, its records, its answers
  *     direct.c   one worker: frames in, decoded, metered
+ *     pages.c    pages touched before a file's flows need them
  *     lane.c     several workers: batches in order, dealt by whoever has
  *                time, metered by those whose shards they are
  *     batch.c    one batch: dealt; one shard's part decoded and metered
@@ -27,9 +28,10 @@
 
 #include "base/ring.h"
 #include "engine/engine.h"
+#include "packet/brief.h"
 
 #define BATCH           64    /* frames decoded and metered at once */
-#define BATCH_MAX       2048  /* frames of one batch in a lane */
+#define BATCH_MAX       2048   /* frames of one batch in a lane */
 #define BATCHES         16    /* a worker has for lanes; half to help with */
 #define INTERFACES_MAX  65534 /* names in a session; beyond: none */
 #define FAULTS_MAX      64
@@ -129,8 +131,10 @@ struct batch {
 	uint32_t frame_count;
 	uint32_t packet_count;
 	uint16_t block_count;
+	uint16_t own_count; /* blocks from the end */
 	bool in_order; /* no packet is earlier than one before it */
 	bool raw;      /* of an interface: not decoded yet */
+	bool lent;     /* its frames are not given back yet; under the lock */
 	struct wall oldest;
 	struct wall newest;
 	uint64_t ordinal; /* of the first frame in its source */
@@ -144,15 +148,15 @@ struct batch {
 	_Alignas(64) uint16_t interfaces[BATCH_MAX]; /* the session's numbers,
 							by frame */
 	struct frame frames[BATCH_MAX];
-	/* By place in the blocks.  What had to be decoded to know its shard
-	 * has no bytes any more: it is in 'packets'. */
-	_Alignas(64) struct packet_input inputs[BLOCK_MAX * BLOCK];
+	/* By place in the blocks.  Of what does not fit, a brief has just the
+	 * time, and ip_version 0: it is in 'packets'.  An interface's batch
+	 * has all there, in a row. */
+	struct packet_brief briefs[BLOCK_MAX * BLOCK];
 	_Alignas(64) struct packet packets[BLOCK_MAX * BLOCK];
 };
 
 static_assert(BLOCK_MAX <= UINT16_MAX && ENGINE_WORKERS_MAX <= UINT8_MAX,
 	      "numbers of blocks and shards have room");
-static_assert(sizeof(struct packet_input) == 32, "two are a cache line");
 
 struct lane_slot {
 	_Alignas(64) _Atomic uint64_t ready; /* the batch's number plus 1 */
@@ -172,6 +176,10 @@ struct lane {
 	_Alignas(64) pthread_mutex_t lock;
 	atomic_bool held; /* perhaps: not worth an attempt */
 	uint64_t given;   /* batches whose frames were given back */
+	/* The part that frames come from next: its reader's turn.  NULL:
+	 * whoever has time. */
+	_Atomic(const struct capture_part *) turn;
+	atomic_bool whole; /* there was no part to reserve */
 	struct mono quiesced_at;
 	bool quiesced;
 
@@ -198,6 +206,10 @@ struct worker {
 	uint16_t shard;        /* of it */
 	_Atomic uint64_t next; /* batch of it to meter */
 	struct batch *batches[BATCHES];
+	struct capture_part *part;  /* read ahead, its turn to come */
+	struct source *part_source; /* that it is of */
+	bool part_unread;           /* it is reserved only */
+	bool part_lent;             /* it was read, which is to be told */
 	atomic_bool waits; /* to be woken by whoever moves a lane on */
 	struct timeline timeline;
 	struct flow_table *table;
@@ -246,6 +258,11 @@ struct engine {
 	bool started;
 	atomic_bool stop;
 
+	pthread_t pages_thread;
+	bool pages_started;
+	atomic_bool pages_end;
+	int pages_fd; /* eventfd: a table has grown, or it is to end */
+
 	int collect_fd; /* eventfd: records wait */
 	atomic_bool collect_waits;
 	int poll_fd; /* eventfd: frames wait */
@@ -281,6 +298,12 @@ int feed_open(struct engine *engine, struct feed *feed, uint16_t worker,
 	      struct fault *ret_fault);
 int feed_next(struct feed *feed, int timeout_ms, int count_max,
 	      struct frame *ret_frames, struct source **ret_source);
+/* Of a file: reserves the next part for the reader, which counts as one frame
+ * lent of *ret_source; NULL: none. */
+struct capture_part *feed_ahead(struct feed *feed, uint16_t reader,
+				struct source **ret_source);
+/* The part whose frames come next; NULL: they come as they are read. */
+const struct capture_part *feed_part_next(const struct feed *feed);
 /* What to poll for frames; ret_fds has room for ENGINE_TARGETS_MAX. */
 nfds_t feed_fds(const struct feed *feed, struct pollfd *ret_fds);
 /* Frames of 'source' came back; it may be over by now. */
@@ -375,11 +398,11 @@ void feed_deliver(struct feed *feed, struct source *source,
 void feed_take_back(struct feed *feed);
 
 /* batch.c.  A batch's frames and 'interfaces' are there. */
-/* Of a file: tells which shard each frame is for. */
-void batch_deal(struct batch *batch, const struct lane *lane);
+/* Of a file: decodes all, and tells which shard each packet is for. */
+void batch_deal(struct batch *batch, const struct lane *lane, uint16_t own);
 /* Of an interface: decodes all. */
 void batch_decode(struct batch *batch, const struct engine *engine);
-/* Decodes and meters the worker's part. */
+/* Meters the worker's part. */
 void part_meter(struct worker *worker, const struct batch *batch);
 /* Meters a batch that is all the worker's, decoding it if it is raw. */
 void batch_meter(struct worker *worker, struct batch *batch);
@@ -394,6 +417,11 @@ void lane_run(struct worker *worker);
 
 /* direct.c */
 void direct_run(struct worker *worker);
+
+/* pages.c.  Starts the thread if there is a core for it: without it the
+ * workers touch each page as they come to it. */
+void pages_start(struct engine *engine);
+void pages_stop(struct engine *engine);
 
 /* worker.c */
 int worker_init(struct engine *engine, struct worker *worker, uint16_t index);

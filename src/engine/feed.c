@@ -243,6 +243,32 @@ int feed_next(struct feed *feed, int timeout_ms, int count_max,
 	return rc;
 }
 
+struct capture_part *feed_ahead(struct feed *feed, uint16_t reader,
+				struct source **ret_source)
+{
+	struct source *source;
+	struct capture_part *part;
+
+	if (feed->live || feed->at == feed->source_count)
+		return NULL;
+	source = &feed->sources[feed->at];
+	*ret_source = source;
+	if (!source->capture)
+		return NULL;
+	part = capture_ahead(source->capture, reader);
+	source->lent += part != NULL;
+	return part;
+}
+
+const struct capture_part *feed_part_next(const struct feed *feed)
+{
+	const struct capture *capture = NULL;
+
+	if (!feed->live && feed->at < feed->source_count)
+		capture = feed->sources[feed->at].capture;
+	return capture ? capture_part_next(capture) : NULL;
+}
+
 nfds_t feed_fds(const struct feed *feed, struct pollfd *ret_fds)
 {
 	size_t from = feed->live ? 0 : feed->at;

@@ -23,7 +23,12 @@
 #include "base/clock.h"
 #include "engine/engine_private.h"
 
+#define AHEAD 4    /* batches of a file that wait to be metered */
 #define SPINS 5000 /* looks before a worker sleeps: some 20 us */
+
+/* In place of a part: the next one is to be reserved first. */
+#define TURN_RESERVE ((const struct capture_part *)(const void *)&turn_reserve)
+static const char turn_reserve;
 
 /* What became of an attempt: the feed had no frames; or it is another's at
  * this moment, has ended, or all batches are on their way. */
@@ -88,7 +93,8 @@ static void batch_give_back(struct lane *lane, struct batch *batch)
 	feed_deliver(feed, batch->source, batch->frames,
 		     (int)batch->frame_count);
 	feed_source_return(feed, batch->source, batch->frame_count);
-	atomic_store(&batch->left, 0);
+	batch->lent = false;
+	atomic_fetch_sub(&batch->left, 1);
 }
 
 /* Every batch that all have metered, in order: engine_poll() wants that. */
@@ -107,9 +113,8 @@ static void lane_deliver(struct lane *lane)
 	}
 }
 
-/* Gives back the frames of batches that all have metered.  Of a file those of
- * the worker's own, which are near to its core; whose memory is taken again
- * next. */
+/* Gives frames back: of a file those that the worker has dealt, whose memory
+ * is near to its core and taken again next. */
 static void lane_settle(struct lane *lane, struct worker *worker)
 {
 	if (lane->engine->options.deliver || lane_live(lane)) {
@@ -119,8 +124,7 @@ static void lane_settle(struct lane *lane, struct worker *worker)
 	for (size_t i = BATCHES; i-- > 0;) {
 		struct batch *batch = worker->batches[i];
 
-		if (atomic_load(&batch->lane) == lane &&
-		    atomic_load(&batch->left) == 1)
+		if (batch->lent)
 			batch_give_back(lane, batch);
 	}
 }
@@ -156,6 +160,7 @@ static enum taking batch_fill(struct lane *lane, struct batch *batch,
 	atomic_store(&batch->lane, lane);
 	batch->frame_count = (uint32_t)count;
 	batch->raw = true;
+	batch->lent = true;
 	batch->counts = (struct decode_counts){0};
 	batch->source->lent += (uint32_t)count;
 	batch->ordinal = batch->source->taken;
@@ -187,35 +192,152 @@ static void lane_release(struct lane *lane)
 	pthread_mutex_unlock(&lane->lock);
 }
 
+/* Batches of a file between the last one taken and the worker's next. */
+static uint64_t file_behind(const struct worker *worker)
+{
+	const struct lane *lane = worker->lane;
+
+	if (lane_live(lane))
+		return AHEAD;
+	return atomic_load_explicit(&lane->taken, memory_order_relaxed) -
+	       atomic_load_explicit(&worker->next, memory_order_relaxed);
+}
+
+/* Whether frames may be taken: of a file that is read in parts by several, by
+ * the reader of the next part. */
+static bool lane_open(const struct lane *lane, const struct worker *worker)
+{
+	const struct capture_part *turn =
+		atomic_load_explicit(&lane->turn, memory_order_relaxed);
+
+	return (!turn || turn == worker->part) && !atomic_load(&lane->ended);
+}
+
+/* Under the lock: tells whose turn it is.  'more': of the frames at hand, for
+ * whoever has time. */
+static void turn_tell(struct lane *lane, bool more)
+{
+	const struct capture_part *turn = feed_part_next(lane->feed);
+
+	if (more)
+		turn = NULL;
+	else if (!turn && !lane->whole)
+		turn = TURN_RESERVE;
+	atomic_store_explicit(&lane->turn, turn, memory_order_relaxed);
+}
+
+/* Under the lock: reserves a part for the worker, which has none. */
+static void part_reserve(struct lane *lane, struct worker *worker)
+{
+	worker->part =
+		feed_ahead(lane->feed, worker->shard, &worker->part_source);
+	atomic_store_explicit(&lane->whole, !worker->part,
+			      memory_order_relaxed);
+	worker->part_unread = worker->part != NULL;
+}
+
+/* Under the lock: the worker has read its part. */
+static void part_settle(struct lane *lane, struct worker *worker)
+{
+	if (!worker->part_lent)
+		return;
+	worker->part_lent = false;
+	feed_source_return(lane->feed, worker->part_source, 1);
+}
+
+/* Not under the lock. */
+static void part_read(struct worker *worker)
+{
+	if (!worker->part_unread)
+		return;
+	capture_part_read(worker->part_source->capture, worker->part);
+	worker->part_unread = false;
+	worker->part_lent = true;
+}
+
+/* Under the lock: whose turn it is after frames were taken; 'more' are there
+ * to be taken without a part. */
+static void turn_pass(struct lane *lane, struct worker *worker, bool more)
+{
+	const struct capture_part *turn = feed_part_next(lane->feed);
+
+	if (worker->part && turn != worker->part &&
+	    atomic_load_explicit(&lane->turn, memory_order_relaxed) ==
+		    worker->part)
+		worker->part = NULL; /* it is in the batch */
+	if (!turn ||
+	    worker->part_source != &lane->feed->sources[lane->feed->at])
+		worker->part = NULL; /* it was, or is void */
+	if (!worker->part && file_behind(worker) < AHEAD)
+		part_reserve(lane, worker);
+	else
+		atomic_store_explicit(&lane->whole, false,
+				      memory_order_relaxed);
+	turn_tell(lane, more);
+}
+
+/* Reserves a part while the frames of others' are not taken yet. */
+static bool lane_reserve(struct lane *lane, struct worker *worker)
+{
+	if (worker->part || file_behind(worker) >= AHEAD ||
+	    atomic_load_explicit(&lane->whole, memory_order_relaxed) ||
+	    atomic_load(&lane->ended) || !lane_hold(lane))
+		return false;
+	part_settle(lane, worker);
+	part_reserve(lane, worker);
+	if (atomic_load(&lane->turn) == TURN_RESERVE)
+		turn_tell(lane, false);
+	lane_release(lane);
+	part_read(worker);
+	return true;
+}
+
+/* What a batch of frames is for. */
+static void batch_prepare(struct lane *lane, struct worker *worker,
+			  struct batch *batch)
+{
+	if (!lane_live(lane)) {
+		lane_rouse(lane);
+		batch_deal(batch, lane, worker->shard);
+		return;
+	}
+	if (atomic_load_explicit(&lane->busy, memory_order_relaxed))
+		lane_call_help(lane);
+	if (worker->lane != lane)
+		batch_decode(batch, lane->engine);
+}
+
 /* Takes a batch: deals a file's, decodes another's. */
 static enum taking lane_take(struct lane *lane, struct worker *worker)
 {
 	enum taking taking = TAKING_BUSY;
 	struct batch *batch;
-	uint64_t number;
+	uint64_t number = 0;
 
-	if (atomic_load(&lane->ended) || !lane_hold(lane))
+	if (!lane_open(lane, worker) || !lane_hold(lane))
 		return TAKING_BUSY;
 	lane_settle(lane, worker);
+	part_settle(lane, worker);
 	batch = batch_free(worker, lane);
 	if (batch)
 		taking = batch_fill(lane, batch, &number);
+	if (batch && !lane_live(lane))
+		turn_pass(lane, worker,
+			  taking == TAKING_DONE &&
+				  batch->frame_count == BATCH_MAX);
+	if (taking == TAKING_EMPTY && atomic_load(&lane->turn))
+		taking = TAKING_BUSY; /* its part is not read yet */
 	lane_release(lane);
 	if (atomic_load(&lane->ended))
 		lane_rouse(lane);
-	if (taking != TAKING_DONE)
-		return taking;
-	if (!lane_live(lane))
+	if (taking == TAKING_DONE) {
+		batch_prepare(lane, worker, batch);
+		atomic_store(&lane->slots[number & lane->slot_mask].ready,
+			     number + 1);
 		lane_rouse(lane);
-	else if (atomic_load_explicit(&lane->busy, memory_order_relaxed))
-		lane_call_help(lane);
-	if (!lane_live(lane))
-		batch_deal(batch, lane);
-	else if (worker->lane != lane)
-		batch_decode(batch, lane->engine);
-	atomic_store(&lane->slots[number & lane->slot_mask].ready, number + 1);
-	lane_rouse(lane);
-	return TAKING_DONE;
+	}
+	part_read(worker);
+	return taking;
 }
 
 /* Meters the next batch, if it is there. */
@@ -261,6 +383,11 @@ static bool worker_turn(struct worker *worker, bool *ret_empty)
 	enum taking taking;
 
 	*ret_empty = false;
+	if ((worker->part || file_behind(worker) < AHEAD) &&
+	    lane_take(worker->lane, worker) == TAKING_DONE)
+		return true;
+	if (!lane_live(worker->lane) && lane_reserve(worker->lane, worker))
+		return true;
 	if (lane_meter(worker))
 		return true;
 	taking = lane_take(worker->lane, worker);

@@ -164,6 +164,8 @@ void worker_answer(struct worker *worker)
 	update_answer(worker);
 	lookup_answer(worker);
 	records_announce(worker);
+	if (worker->table && flow_table_grown(worker->table))
+		engine_wake(worker->engine->pages_fd);
 }
 
 void worker_meter(struct worker *worker, const struct packet *packets,
@@ -268,6 +270,7 @@ int worker_table_make(struct worker *worker)
 		options.idle_ns = FLOW_IDLE_S_PRESET * NS_PER_S;
 	if (options.active_ns == 0)
 		options.active_ns = FLOW_ACTIVE_S_PRESET * NS_PER_S;
+	options.populate_later = !worker->engine->feeds[0].live;
 	options.epoch = worker->engine->epoch + worker->index;
 	options.sampled = worker->engine->options.sample;
 	options.sample_seed = worker->engine->sample_seed;
@@ -300,6 +303,7 @@ static int worker_place(struct engine *engine, struct worker *worker)
 			return -ENOMEM;
 		atomic_init(&batch->left, 0);
 		atomic_init(&batch->lane, NULL);
+		batch->lent = false;
 		worker->batches[i] = batch;
 	}
 	return 0;

@@ -13,10 +13,6 @@
 #include "flow/statistics_private.h"
 #include "flow/tcp_private.h"
 
-#ifndef MADV_POPULATE_WRITE
-#define MADV_POPULATE_WRITE 23 /* Linux 5.14 */
-#endif
-
 #define HUGE_PAGE         (UINT64_C(2) << 20)
 #define PAGE              4096
 #define OUTER_SIZE(count) ((count) * sizeof(struct flow_outer))
@@ -132,18 +128,6 @@ static bool options_valid(const struct flow_options *options)
 	       options->first_count <= FLOW_FIRST_MAX && phases_valid(options);
 }
 
-/* Older kernels are asked page by page. */
-int memory_populate(uint8_t *bytes, size_t size)
-{
-	if (madvise(bytes, size, MADV_POPULATE_WRITE) == 0)
-		return 0;
-	if (errno != EINVAL)
-		return -ENOMEM;
-	for (size_t at = 0; at < size; at += PAGE)
-		((volatile uint8_t *)bytes)[at] = 0;
-	return 0;
-}
-
 static uint8_t *map(size_t size)
 {
 	void *bytes = mmap(NULL, size, PROT_READ | PROT_WRITE,
@@ -159,7 +143,7 @@ static uint8_t *align_up(uint8_t *bytes, size_t size)
 	return over ? bytes + (size - over) : bytes;
 }
 
-/* Maps and populates; NULL: no memory. */
+/* Maps, and populates unless that is for later; NULL: no memory. */
 static uint8_t *memory_take(struct flow_table *table, size_t size)
 {
 	bool huge = size >= HUGE_PAGE;
@@ -175,6 +159,8 @@ static uint8_t *memory_take(struct flow_table *table, size_t size)
 		bytes = align_up(bytes, HUGE_PAGE);
 		(void)madvise(bytes, size, MADV_HUGEPAGE);
 	}
+	if (table->populating.later)
+		return bytes;
 	size = (size + PAGE - 1) / PAGE * PAGE;
 	return memory_populate(bytes, size) < 0 ? NULL : bytes;
 }
@@ -287,6 +273,7 @@ static void options_take(struct flow_table *table,
 {
 	table->flow_count = options->flow_count;
 	table->portable = options->portable;
+	table->populating.later = options->populate_later;
 	for (unsigned i = 0; i < FLOW_PHASE_COUNT; i++) {
 		table->limit_ns[i] = phase_idle_ns(options, i);
 		table->active_ns[i] = phase_active_ns(options, i);
@@ -352,7 +339,8 @@ static int growing_commit(struct flow_table *table, uint8_t *bytes,
 	int rc = 0;
 
 	for (size_t i = 0; i < sizeof parts / sizeof *parts && rc == 0; i++)
-		rc = memory_commit(bytes + parts[i].at, 0, parts[i].size, true);
+		rc = memory_commit(bytes + parts[i].at, 0, parts[i].size,
+				   PAGES_NOW);
 	return rc < 0 ? rc : table_commit(table, 0, table->flow_count);
 }
 
@@ -390,6 +378,7 @@ static int memory_make(struct flow_table *table,
 		rc = growing_commit(table, bytes, &layout);
 	if (rc < 0)
 		return rc;
+	atomic_init(&table->populating.committed, table->flow_count);
 	fragment_table_init(table, bytes + layout.datagrams,
 			    (void *)(bytes + layout.heads),
 			    layout.datagram_count);

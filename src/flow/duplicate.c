@@ -73,10 +73,17 @@ static void mark(struct flow_table *table, uint32_t index)
 	table->cold[index].bits |= COLD_MARKED;
 }
 
+void marks_clear(struct flow_table *table)
+{
+	memset(table->marks, 0xff,
+	       (table->mark_mask + (size_t)1) * sizeof *table->marks);
+}
+
 /* All but the one that is beginning: none of them is a duplicate. */
 static void all_mark(struct flow_table *table, uint32_t begins)
 {
 	table->marking = true;
+	marks_clear(table);
 	for (uint32_t i = 0; i < table->fresh; i++) {
 		if (i != begins && table->hot[i].key.ip_version != 0)
 			mark(table, i);
@@ -84,28 +91,28 @@ static void all_mark(struct flow_table *table, uint32_t begins)
 }
 
 /* Whether every flow so far was seen at the same place. */
-static bool one_place(struct flow_table *table, uint32_t index)
+static bool one_place(struct flow_table *table, const struct flow_key *key)
 {
-	const uint8_t *place =
-		(const uint8_t *)&table->hot[index].key + FIVE_TUPLE_SIZE;
+	const uint8_t *place = (const uint8_t *)&key->tuple + FIVE_TUPLE_SIZE;
 
 	if (table->used == 1)
 		memcpy(table->place, place, sizeof table->place);
 	return memcmp(table->place, place, sizeof table->place) == 0;
 }
 
-void duplicate_enter(struct flow_table *table, uint32_t index, unsigned side)
+void duplicate_enter(struct flow_table *table, uint32_t index,
+		     const struct flow_key *key)
 {
 	uint32_t first;
 
 	if (!table->marking) {
-		if (one_place(table, index))
+		if (one_place(table, key))
 			return;
 		all_mark(table, index);
 	}
-	first = first_find(table, index, side);
+	first = first_find(table, index, key->side);
 	while (first != FLOW_NONE && flow_settle(table, first))
-		first = first_find(table, index, side);
+		first = first_find(table, index, key->side);
 	if (first != FLOW_NONE) {
 		table->cold[index].bits |= COLD_DUPLICATE;
 		return;
@@ -128,7 +135,4 @@ void duplicate_leave(struct flow_table *table, uint32_t index)
 void duplicate_clear(struct flow_table *table)
 {
 	table->marking = false;
-	if (table->marks)
-		memset(table->marks, 0xff,
-		       (table->mark_mask + (size_t)1) * sizeof *table->marks);
 }

@@ -176,7 +176,7 @@ static uint32_t flow_begin(struct flow_table *table, const struct flow_key *key,
 		tcp_update(table, index, packet, key->side);
 	wheel_put(table, index);
 	if (table->marks)
-		duplicate_enter(table, index, key->side);
+		duplicate_enter(table, index, key);
 	return index;
 }
 

@@ -11,7 +11,8 @@
  * Records leave through the 'emit' callback, on the caller's thread, from
  * within meter, advance and flush.
  *
- * Threads: one table, one thread; several tables side by side.
+ * Threads: one table, one thread, but for flow_table_populate(); several
+ * tables side by side.
  */
 #ifndef FLOW_H
 #define FLOW_H
@@ -345,6 +346,9 @@ struct flow_options {
 	bool mark_duplicates; /* several interfaces feed this table */
 	bool tcp_metrics;     /* records have tcp[]; takes more memory */
 	bool portable;        /* use no vector instructions; same records */
+	/* Pages that flows need are not touched when the table is made or
+	 * grows but by flow_table_populate(), or by the flows. */
+	bool populate_later;
 	uint32_t statistics;  /* FLOW_STATISTICS_..., takes more memory */
 	uint32_t first_count; /* packets of FLOW_STATISTICS_FIRST at most, 1 to
 				 FLOW_FIRST_MAX; 0: FLOW_FIRST_PRESET */
@@ -395,6 +399,15 @@ size_t flow_table_size(uint32_t flow_count);
 
 /* Bytes a flow that the statistics of 'options' take in the table. */
 size_t flow_statistics_size(const struct flow_options *options);
+
+/* Touches pages, some milliseconds a call, that the next new flows will need;
+ * false: there are none left.  For a table with 'populate_later'; from any one
+ * thread, while another meters. */
+bool flow_table_populate(struct flow_table *table);
+
+/* Whether the table has grown since the last call, so that there are pages to
+ * touch.  The thread that meters. */
+bool flow_table_grown(struct flow_table *table);
 
 /* Frees without emitting; NULL is fine. */
 void flow_table_destroy(struct flow_table *table);

@@ -19,6 +19,8 @@
 #ifndef FLOW_PRIVATE_H
 #define FLOW_PRIVATE_H
 
+#include <stdatomic.h>
+
 #include "flow/flow.h"
 
 #define FLOW_NONE UINT32_MAX
@@ -146,6 +148,17 @@ struct statistics {
 struct tcp_hot;
 struct tcp_rare;
 
+/* Entries are used in a row: how far each side has come, see populate.c. */
+struct populating {
+	bool later;                 /* flow_options.populate_later */
+	bool grown;                 /* see flow_table_grown() */
+	uint32_t done;              /* entries whose pages were touched */
+	_Atomic uint32_t committed; /* entries with memory */
+	_Atomic uint32_t reached;   /* entries in use, by and by */
+};
+
+#define REACHED_STEP 4096 /* entries; a power of two */
+
 struct flow_table {
 	struct flow_bucket *buckets;
 	struct flow_hot *hot;
@@ -169,6 +182,7 @@ struct flow_table {
 	int64_t active_ns[FLOW_PHASE_COUNT];
 	uint64_t seq;  /* of the next record */
 	bool portable; /* compare tags without SIMD */
+	struct populating populating;
 
 	struct flow_counters counters;
 	struct flow_outer *outer;
@@ -229,7 +243,7 @@ void table_remove_expect(const struct flow_table *table, uint32_t index);
 uint32_t table_victim(const struct flow_table *table,
 		      const struct flow_key *key);
 
-/* Forgets every entry without looking at any. */
+/* Forgets every entry; their keys say already that they are free. */
 void table_clear(struct flow_table *table);
 
 /* ---- flow.c: what happens to a flow */
@@ -267,13 +281,16 @@ uint32_t mark_count_of(uint32_t flow_count); /* a power of two */
 /* Address space without memory, 'size' a multiple of 2 MiB; NULL: none. */
 void *memory_reserve(size_t size);
 
-/* Memory for the first 'to' bytes of a reserved array of which the first
- * 'from' have it already: zeroed, and present if 'populate'.  Takes up to
- * the next multiple of 2 MiB.  Returns 0 or -ENOMEM. */
-int memory_commit(void *array, size_t from, size_t to, bool populate);
+enum pages {
+	PAGES_SMALL, /* each as it is touched */
+	PAGES_HUGE,  /* huge ones, as they are touched */
+	PAGES_NOW,   /* huge ones, touched */
+};
 
-/* Touches the pages now rather than at a packet.  Returns 0 or -ENOMEM. */
-int memory_populate(uint8_t *bytes, size_t size);
+/* Memory for the first 'to' bytes of a reserved array of which the first
+ * 'from' have it already, zeroed.  Takes up to the next multiple of 2 MiB.
+ * Returns 0 or -ENOMEM. */
+int memory_commit(void *array, size_t from, size_t to, enum pages pages);
 
 /* Takes memory for 'flow_count' entries in every array (the first 'from'
  * have it).  Returns 0 or -ENOMEM. */
@@ -281,6 +298,12 @@ int table_commit(struct flow_table *table, uint32_t from, uint32_t flow_count);
 
 /* Doubles the table.  Keys made before are void afterwards; entries stay. */
 void table_grow(struct flow_table *table);
+
+/* ---- populate.c */
+
+/* Touches the pages now rather than at a packet; what they hold stays.
+ * Returns 0 or -ENOMEM. */
+int memory_populate(uint8_t *bytes, size_t size);
 
 /* What may begin until the next call of table_room_make(), at least: flows
  * of a batch, and what the fragments that wait turn into. */
@@ -437,13 +460,17 @@ void flow_sampling_meter(struct flow_table *table, const struct packet *packets,
 
 /* ---- duplicate.c */
 
-/* A flow has begun with a packet of 'side': it is a duplicate if that side of
+/* A flow has begun with a packet of 'key': it is a duplicate if that side of
  * its 5-tuple was seen in another flow, else one that counts. */
-void duplicate_enter(struct flow_table *table, uint32_t index, unsigned side);
+void duplicate_enter(struct flow_table *table, uint32_t index,
+		     const struct flow_key *key);
 /* Puts the entry, which counts, where its 5-tuple is looked for. */
 void duplicate_link(struct flow_table *table, uint32_t index);
 void duplicate_leave(struct flow_table *table, uint32_t index);
+/* The table is empty: nothing is marked until a flow comes from elsewhere. */
 void duplicate_clear(struct flow_table *table);
+/* Empties 'marks', which are not to be looked at before. */
+void marks_clear(struct flow_table *table);
 
 /* ---- record.c */
 

@@ -310,9 +310,9 @@ static bool fragments_grow(struct flow_table *table)
 	if (from >= fragments->count_max)
 		return false;
 	if (memory_commit(fragments->datagrams, fragment_datagrams_size(from),
-			  fragment_datagrams_size(to), true) < 0 ||
+			  fragment_datagrams_size(to), PAGES_NOW) < 0 ||
 	    memory_commit(fragments->heads, fragment_heads_size(from),
-			  fragment_heads_size(to), true) < 0) {
+			  fragment_heads_size(to), PAGES_NOW) < 0) {
 		fragments->count_max = from;
 		return false;
 	}

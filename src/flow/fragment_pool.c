@@ -64,7 +64,7 @@ bool fragment_pool_room(struct fragment_pool *pool)
 	if (from >= pool->count_max)
 		return false;
 	if (memory_commit(pool->all, fragment_pool_size(from),
-			  fragment_pool_size(to), true) < 0) {
+			  fragment_pool_size(to), PAGES_NOW) < 0) {
 		pool->count_max = from;
 		return false;
 	}

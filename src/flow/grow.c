@@ -46,7 +46,7 @@ static size_t commit_end(size_t size)
 	return (size + unit - 1) / unit * unit;
 }
 
-int memory_commit(void *array, size_t from, size_t to, bool populate)
+int memory_commit(void *array, size_t from, size_t to, enum pages pages)
 {
 	size_t begin = from ? commit_end(from) : 0;
 	size_t end = commit_end(to);
@@ -56,36 +56,38 @@ int memory_commit(void *array, size_t from, size_t to, bool populate)
 		return 0;
 	if (mprotect(bytes, end - begin, PROT_READ | PROT_WRITE) < 0)
 		return -ENOMEM;
-	if (!populate)
+	if (pages == PAGES_SMALL)
 		return 0;
 	if (end >= HUGE_PAGE)
 		(void)madvise(bytes, end - begin, MADV_HUGEPAGE);
-	return memory_populate(bytes, end - begin);
+	return pages == PAGES_NOW ? memory_populate(bytes, end - begin) : 0;
 }
 
 int table_commit(struct flow_table *table, uint32_t from, uint32_t flow_count)
 {
+	enum pages all = table->populating.later ? PAGES_HUGE : PAGES_NOW;
 	size_t buckets = from ? bucket_count_of(from) : 0;
 	size_t marks = from ? mark_count_of(from) : 0;
 	const struct {
 		void *array; /* NULL: the table has none */
 		size_t unit, from, to;
-		bool populate;
+		enum pages pages;
 	} parts[] = {
-		{table->hot, sizeof *table->hot, from, flow_count, true},
-		{table->cold, sizeof *table->cold, from, flow_count, true},
-		{table->tcp, sizeof *table->tcp, from, flow_count, true},
+		{table->hot, sizeof *table->hot, from, flow_count, all},
+		{table->cold, sizeof *table->cold, from, flow_count, all},
+		{table->tcp, sizeof *table->tcp, from, flow_count, all},
 		{table->tcp_rare, sizeof *table->tcp_rare, from, flow_count,
-		 true},
+		 all},
 		{table->statistics.bytes, table->statistics.stride, from,
-		 flow_count, true},
-		{table->outer, sizeof *table->outer, from, flow_count, false},
+		 flow_count, all},
+		{table->outer, sizeof *table->outer, from, flow_count,
+		 PAGES_SMALL},
 		{table->mark_next, sizeof *table->mark_next, from, flow_count,
-		 true},
+		 all},
 		{table->marks, sizeof *table->marks, marks,
-		 mark_count_of(flow_count), true},
+		 mark_count_of(flow_count), all},
 		{table->buckets, sizeof *table->buckets, buckets,
-		 bucket_count_of(flow_count), true},
+		 bucket_count_of(flow_count), all},
 	};
 	int rc = 0;
 
@@ -93,7 +95,7 @@ int table_commit(struct flow_table *table, uint32_t from, uint32_t flow_count)
 		if (parts[i].array)
 			rc = memory_commit(
 				parts[i].array, parts[i].from * parts[i].unit,
-				parts[i].to * parts[i].unit, parts[i].populate);
+				parts[i].to * parts[i].unit, parts[i].pages);
 	}
 	return rc;
 }
@@ -132,10 +134,7 @@ static void buckets_fill(struct flow_table *table)
 
 static void marks_fill(struct flow_table *table)
 {
-	bool marking = table->marking;
-
-	duplicate_clear(table);
-	table->marking = marking;
+	marks_clear(table);
 	for (uint32_t i = 0; i < table->fresh; i++) {
 		if (entry_used(table, i) && table->cold[i].bits & COLD_MARKED)
 			duplicate_link(table, i);
@@ -156,8 +155,12 @@ void table_grow(struct flow_table *table)
 	table->flow_count = to;
 	table->bucket_count = bucket_count_of(to);
 	buckets_fill(table);
+	atomic_store_explicit(&table->populating.committed, to,
+			      memory_order_release);
+	table->populating.grown = true;
 	if (!table->marks)
 		return;
 	table->mark_mask = mark_count_of(to) - 1;
-	marks_fill(table);
+	if (table->marking)
+		marks_fill(table);
 }

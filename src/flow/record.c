@@ -104,8 +104,10 @@ void flow_table_flush(struct flow_table *table, enum flow_end reason)
 	table_room_make(table);
 	fragment_pass(table, INT64_MAX);
 	for (uint32_t i = 0; i < table->fresh; i++) {
-		if (table->hot[i].key.ip_version != 0 && !flow_settle(table, i))
-			flow_finish(table, i, reason);
+		if (table->hot[i].key.ip_version == 0 || flow_settle(table, i))
+			continue;
+		flow_finish(table, i, reason);
+		table->hot[i].key.ip_version = 0;
 	}
 	table_clear(table);
 	duplicate_clear(table);

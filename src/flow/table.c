@@ -55,12 +55,22 @@ static void next_expect(const struct flow_table *table)
 	__builtin_prefetch(&table->cold[next], 1);
 }
 
+static uint32_t fresh_take(struct flow_table *table)
+{
+	uint32_t index = table->fresh++;
+
+	if (index % REACHED_STEP == 0)
+		atomic_store_explicit(&table->populating.reached, index,
+				      memory_order_relaxed);
+	return index;
+}
+
 static uint32_t entry_take(struct flow_table *table)
 {
 	uint32_t index = table->free;
 
 	if (index == FLOW_NONE)
-		index = table->fresh++;
+		index = fresh_take(table);
 	else
 		table->free = table->cold[index].next;
 	next_expect(table);
@@ -183,8 +193,6 @@ uint32_t table_victim(const struct flow_table *table,
 void table_clear(struct flow_table *table)
 {
 	memset(table->buckets, 0, table->bucket_count * sizeof *table->buckets);
-	for (uint32_t i = 0; i < table->fresh; i++)
-		table->hot[i].key.ip_version = 0;
 	table->used = 0;
 	table->fresh = 0;
 	table->free = FLOW_NONE;
