@@ -17,28 +17,45 @@
 #include "engine/engine_private.h"
 
 /* One side's share: random, and never mind which bits are set. */
-static inline uint64_t address_mix(const uint8_t address[16],
+static inline uint64_t address_mix(uint64_t low, uint64_t high,
 				   const struct shard_key *key)
 {
-	uint64_t words[2];
-
-	memcpy(words, address, sizeof words);
-	return (words[0] ^ key->words[0]) * (key->words[1] | 1) +
-	       (words[1] ^ key->words[2]) * (key->words[3] | 1);
+	return (low ^ key->words[0]) * (key->words[1] | 1) +
+	       (high ^ key->words[2]) * (key->words[3] | 1);
 }
 
 /* A product is the same either way round, and both its factors are secret. */
-uint16_t address_shard(const uint8_t address[2][16],
-		       const struct shard_key *key, uint16_t count)
+static inline uint16_t shares_shard(uint64_t a, uint64_t b, uint16_t count)
 {
 	__extension__ typedef unsigned __int128 product;
-	uint64_t a = address_mix(address[0], key);
-	uint64_t b = address_mix(address[1], key);
 	product ab = (product)(a ^ a >> 32) * (b ^ b >> 32);
 	uint64_t hash = (uint64_t)(ab >> 64) ^ (uint64_t)ab;
 
 	hash ^= hash >> 32;
 	return (uint16_t)(((hash & UINT32_MAX) * count) >> 32);
+}
+
+uint16_t address_shard(const uint8_t address[2][16],
+		       const struct shard_key *key, uint16_t count)
+{
+	uint64_t words[4];
+
+	memcpy(words, address, sizeof words);
+	return shares_shard(address_mix(words[0], words[1], key),
+			    address_mix(words[2], words[3], key), count);
+}
+
+/* The same of the first four bytes each, the others being 0. */
+static inline uint16_t address4_shard(const uint32_t address[2],
+				      const struct shard_key *key,
+				      uint16_t count)
+{
+	uint64_t words[2] = {0, 0};
+
+	memcpy(&words[0], &address[0], 4);
+	memcpy(&words[1], &address[1], 4);
+	return shares_shard(address_mix(words[0], 0, key),
+			    address_mix(words[1], 0, key), count);
 }
 
 /* --- dealing ------------------------------------------------------------ */
@@ -57,70 +74,98 @@ static void part_extend(struct batch *batch, struct part *part, bool own)
 	part->last = block;
 }
 
-/* The next free place in the shard's blocks. */
-static inline size_t part_place(struct batch *batch, struct part *part,
-				bool own)
-{
-	uint32_t at = part->count % BLOCK;
-
-	if (__builtin_expect(at == 0, 0))
-		part_extend(batch, part, own);
-	part->count++;
-	return (size_t)part->last * BLOCK + at;
-}
-
 /* What one loop over a batch's frames keeps in registers. */
 struct deal {
 	struct batch *batch;
+	struct deal_block *blocks; /* by shard: the one that fills */
 	struct shard_key key;
 	uint16_t shard_count;
-	uint16_t own; /* shard */
-	uint16_t wide; /* of these flags: all of the packet is needed */
+	uint16_t own;   /* shard */
+	bool tcp_whole; /* segments go as they are decoded */
 	uint32_t packet_count;
 	bool in_order;
 	struct wall oldest;
 	struct wall newest;
 };
 
+/* Copies the first 'count' of the shard's block to where they are read. */
+static __attribute__((noinline)) void block_send(const struct deal *deal,
+						 uint16_t shard, uint32_t count)
+{
+	const struct packet_brief *from = deal->blocks[shard].briefs;
+	struct packet_brief *to =
+		&deal->batch->briefs[(size_t)deal->batch->parts[shard].last *
+				     BLOCK];
+
+	if (shard == deal->own)
+		memcpy(to, from, count * sizeof *from);
+	else
+		packet_briefs_send(from, count, to);
+}
+
+/* Which shard a packet is for can't be foretold: nothing branches on it but
+ * that a block is full. */
 static inline __attribute__((always_inline)) size_t
-place_deal(struct deal *deal, const struct packet *packet, uint16_t shard)
+brief_deal(struct deal *deal, uint16_t shard, const struct packet_brief *brief)
 {
 	struct batch *batch = deal->batch;
+	struct part *part = &batch->parts[shard];
+	uint32_t at = part->count % BLOCK;
 
 	if (deal->packet_count == 0)
-		deal->oldest = deal->newest = packet->at;
-	deal->in_order &= !wall_before(packet->at, deal->newest);
-	if (wall_before(deal->newest, packet->at))
-		deal->newest = packet->at;
+		deal->oldest = deal->newest = brief->at;
+	deal->in_order &= !wall_before(brief->at, deal->newest);
+	if (wall_before(deal->newest, brief->at))
+		deal->newest = brief->at;
 	batch->shard_of[deal->packet_count++] = (uint8_t)shard;
-	return part_place(batch, &batch->parts[shard], shard == deal->own);
+	deal->blocks[shard].briefs[at] = *brief;
+	if (__builtin_expect(at == 0, 0))
+		part_extend(batch, part, shard == deal->own);
+	part->count++;
+	if (__builtin_expect(at == BLOCK - 1, 0))
+		block_send(deal, shard, BLOCK);
+	return (size_t)part->last * BLOCK + at;
+}
+
+/* What is not on the shortest road. */
+static __attribute__((noinline)) enum verdict
+odd_deal(struct deal *deal, const struct packet_input *input)
+{
+	struct packet packet;
+	struct packet_brief brief = {.at = input->at};
+	enum verdict verdict = packet_decode(input, &packet);
+	uint16_t shard;
+	size_t place;
+
+	if (verdict != VERDICT_OK)
+		return verdict;
+	shard = address_shard(packet.tuple.address, &deal->key,
+			      deal->shard_count);
+	if (packet_brief_able(&packet) &&
+	    !(deal->tcp_whole && packet.flags & PACKET_TCP)) {
+		packet_brief_make(&packet, &brief);
+		brief_deal(deal, shard, &brief);
+		return VERDICT_OK;
+	}
+	place = brief_deal(deal, shard, &brief);
+	deal->batch->packets[place] = packet;
+	return VERDICT_OK;
 }
 
 static inline __attribute__((always_inline)) enum verdict
 frame_deal(struct deal *deal, const struct frame *frame, uint16_t interface)
 {
 	struct packet_input input;
-	struct packet packet;
-	enum verdict verdict;
-	uint16_t shard;
-	size_t place;
+	struct packet_brief brief;
 
 	frame_input(frame, interface, &input);
-	verdict = packet_decode(&input, &packet);
-	if (__builtin_expect(verdict != VERDICT_OK, 0))
-		return verdict;
-	shard = address_shard(packet.tuple.address, &deal->key,
-			      deal->shard_count);
-	place = place_deal(deal, &packet, shard);
-	if (packet_brief_able(&packet) && !(packet.flags & deal->wide)) {
-		if (shard == deal->own)
-			packet_brief_make(&packet, &deal->batch->briefs[place]);
-		else
-			packet_brief_send(&packet, &deal->batch->briefs[place]);
-		return VERDICT_OK;
-	}
-	deal->batch->briefs[place] = (struct packet_brief){.at = packet.at};
-	deal->batch->packets[place] = packet;
+	if (__builtin_expect(deal->tcp_whole ||
+				     !packet_brief_decode(&input, &brief),
+			     0))
+		return odd_deal(deal, &input);
+	brief_deal(deal,
+		   address4_shard(brief.address, &deal->key, deal->shard_count),
+		   &brief);
 	return VERDICT_OK;
 }
 
@@ -154,16 +199,16 @@ static void batch_reset(struct batch *batch)
 	batch->counts = (struct decode_counts){0};
 }
 
-void batch_deal(struct batch *batch, const struct lane *lane, uint16_t own)
+void batch_deal(struct batch *batch, const struct lane *lane, uint16_t own,
+		struct deal_block *blocks)
 {
 	struct decode_counts *counts = &batch->counts;
 	struct deal deal = {.batch = batch,
 			    .key = lane->engine->shard_key,
 			    .shard_count = lane->shard_count,
 			    .own = own,
-			    .wide = lane->engine->options.flow.tcp_metrics
-					    ? PACKET_TCP
-					    : 0,
+			    .blocks = blocks,
+			    .tcp_whole = lane->engine->options.flow.tcp_metrics,
 			    .in_order = true};
 
 	batch_reset(batch);
@@ -172,6 +217,8 @@ void batch_deal(struct batch *batch, const struct lane *lane, uint16_t own)
 	if (!lane->engine->options.meter)
 		return;
 	frames_deal(&deal);
+	for (uint16_t i = 0; i < lane->shard_count; i++)
+		block_send(&deal, i, batch->parts[i].count % BLOCK);
 	packet_briefs_sent();
 	batch->packet_count = deal.packet_count;
 	batch->in_order = deal.in_order;
