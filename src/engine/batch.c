@@ -67,26 +67,35 @@ static void part_extend(struct batch *batch, struct part *part, bool own)
 	uint16_t block = own ? (uint16_t)(BLOCK_MAX - 1 - batch->own_count++)
 			     : batch->block_count++;
 
-	if (part->count == 0)
+	if (part->count == 1)
 		part->first = block;
 	else
 		batch->block_next[part->last] = block;
 	part->last = block;
 }
 
-/* What one loop over a batch's frames keeps in registers. */
+#define GROUP 64 /* frames that are decoded, then dealt */
+
 struct deal {
 	struct batch *batch;
 	struct deal_block *blocks; /* by shard: the one that fills */
 	struct shard_key key;
 	uint16_t shard_count;
-	uint16_t own;   /* shard */
-	bool tcp_whole; /* segments go as they are decoded */
+	uint16_t own;        /* shard */
+	bool tcp_whole;      /* segments go as they are decoded */
+	uint32_t wide_count; /* packets that do */
 	uint32_t packet_count;
 	bool in_order;
 	struct wall oldest;
 	struct wall newest;
 };
+
+/* Of a brief: tells that the packet is elsewhere. */
+static inline bool brief_wide(const struct packet_brief *brief)
+{
+	return brief->tuple[offsetof(struct packet_tuple, ip_version) -
+			    BRIEF_TUPLE] == 0;
+}
 
 /* Copies the first 'count' of the shard's block to where they are read. */
 static __attribute__((noinline)) void block_send(const struct deal *deal,
@@ -103,91 +112,115 @@ static __attribute__((noinline)) void block_send(const struct deal *deal,
 		packet_briefs_send(from, count, to);
 }
 
-/* Which shard a packet is for can't be foretold: nothing branches on it but
- * that a block is full. */
-static inline __attribute__((always_inline)) size_t
-brief_deal(struct deal *deal, uint16_t shard, const struct packet_brief *brief)
-{
-	struct batch *batch = deal->batch;
-	struct part *part = &batch->parts[shard];
-	uint32_t at = part->count % BLOCK;
-
-	if (deal->packet_count == 0)
-		deal->oldest = deal->newest = brief->at;
-	deal->in_order &= !wall_before(brief->at, deal->newest);
-	if (wall_before(deal->newest, brief->at))
-		deal->newest = brief->at;
-	batch->shard_of[deal->packet_count++] = (uint8_t)shard;
-	deal->blocks[shard].briefs[at] = *brief;
-	if (__builtin_expect(at == 0, 0))
-		part_extend(batch, part, shard == deal->own);
-	part->count++;
-	if (__builtin_expect(at == BLOCK - 1, 0))
-		block_send(deal, shard, BLOCK);
-	return (size_t)part->last * BLOCK + at;
-}
-
 /* What is not on the shortest road. */
 static __attribute__((noinline)) enum verdict
-odd_deal(struct deal *deal, const struct packet_input *input)
+odd_decode(struct deal *deal, const struct packet_input *input,
+	   struct packet_brief *ret_brief)
 {
 	struct packet packet;
-	struct packet_brief brief = {.at = input->at};
 	enum verdict verdict = packet_decode(input, &packet);
-	uint16_t shard;
-	size_t place;
 
 	if (verdict != VERDICT_OK)
 		return verdict;
-	shard = address_shard(packet.tuple.address, &deal->key,
-			      deal->shard_count);
 	if (packet_brief_able(&packet) &&
 	    !(deal->tcp_whole && packet.flags & PACKET_TCP)) {
-		packet_brief_make(&packet, &brief);
-		brief_deal(deal, shard, &brief);
+		packet_brief_make(&packet, ret_brief);
 		return VERDICT_OK;
 	}
-	place = brief_deal(deal, shard, &brief);
-	deal->batch->packets[place] = packet;
+	*ret_brief = (struct packet_brief){
+		.at = packet.at,
+		.address = {deal->wide_count,
+			    address_shard(packet.tuple.address, &deal->key,
+					  deal->shard_count)}};
+	deal->batch->packets[deal->wide_count++] = packet;
 	return VERDICT_OK;
 }
 
-static inline __attribute__((always_inline)) enum verdict
-frame_deal(struct deal *deal, const struct frame *frame, uint16_t interface)
+/* Decodes the batch's frames from 'begin' to 'end'; returns how many are
+ * packets. */
+static uint32_t group_decode(struct deal *deal, struct sampler *sampler,
+			     uint32_t begin, uint32_t end,
+			     struct packet_brief *ret_briefs)
 {
-	struct packet_input input;
-	struct packet_brief brief;
+	struct batch *batch = deal->batch;
+	struct decode_counts *counts = &batch->counts;
+	uint32_t count = 0;
 
-	frame_input(frame, interface, &input);
-	if (__builtin_expect(deal->tcp_whole ||
-				     !packet_brief_decode(&input, &brief),
-			     0))
-		return odd_deal(deal, &input);
-	brief_deal(deal,
-		   address4_shard(brief.address, &deal->key, deal->shard_count),
-		   &brief);
-	return VERDICT_OK;
+	for (uint32_t i = begin; i < end; i++) {
+		struct packet_input input;
+		enum verdict verdict = VERDICT_OK;
+
+		if (i + DECODE_AHEAD < batch->frame_count)
+			frame_prefetch(batch->frames[i + DECODE_AHEAD].bytes);
+		if (!sampler_takes(sampler, batch->ordinal + i)) {
+			counts->not_selected++;
+			continue;
+		}
+		frame_input(&batch->frames[i], batch->interfaces[i], &input);
+		if (__builtin_expect(deal->tcp_whole ||
+					     !packet_brief_decode(
+						     &input,
+						     &ret_briefs[count]),
+				     0))
+			verdict = odd_decode(deal, &input, &ret_briefs[count]);
+		if (__builtin_expect(verdict == VERDICT_OK, 1))
+			count++;
+		else
+			counts->verdicts[verdict]++;
+	}
+	return count;
+}
+
+/* Which shard a packet is for can't be foretold: nothing branches on it but
+ * that a block is full. */
+static void group_place(struct deal *deal, const struct packet_brief *briefs,
+			uint32_t count)
+{
+	struct batch *batch = deal->batch;
+	struct deal_block *blocks = deal->blocks;
+	uint8_t *shards = &batch->shard_of[deal->packet_count];
+	const struct shard_key key = deal->key;
+	uint16_t shard_count = deal->shard_count;
+	struct wall newest = deal->newest;
+	bool in_order = deal->in_order;
+
+	for (uint32_t i = 0; i < count; i++) {
+		uint16_t shard = __builtin_expect(brief_wide(&briefs[i]), 0)
+					 ? (uint16_t)briefs[i].address[1]
+					 : address4_shard(briefs[i].address,
+							  &key, shard_count);
+		struct part *part = &batch->parts[shard];
+		uint32_t at = part->count++ % BLOCK;
+
+		shards[i] = (uint8_t)shard;
+		in_order &= !wall_before(briefs[i].at, newest);
+		newest.ns = wall_before(newest, briefs[i].at) ? briefs[i].at.ns
+							      : newest.ns;
+		blocks[shard].briefs[at] = briefs[i];
+		if (__builtin_expect(at == 0, 0))
+			part_extend(batch, part, shard == deal->own);
+		if (__builtin_expect(at == BLOCK - 1, 0))
+			block_send(deal, shard, BLOCK);
+	}
+	deal->newest = newest;
+	deal->in_order = in_order;
+	deal->packet_count += count;
 }
 
 static void frames_deal(struct deal *deal)
 {
 	struct batch *batch = deal->batch;
-	struct decode_counts *counts = &batch->counts;
 	struct sampler sampler = batch->source->sampler;
+	struct packet_brief briefs[GROUP];
 
-	for (uint32_t i = 0; i < batch->frame_count; i++) {
-		enum verdict verdict;
+	for (uint32_t i = 0; i < batch->frame_count; i += GROUP) {
+		uint32_t left = batch->frame_count - i, count;
 
-		if (i + DECODE_AHEAD < batch->frame_count)
-			frame_prefetch(batch->frames[i + DECODE_AHEAD].bytes);
-		if (!sampler_takes(&sampler, batch->ordinal + i)) {
-			counts->not_selected++;
-			continue;
-		}
-		verdict = frame_deal(deal, &batch->frames[i],
-				     batch->interfaces[i]);
-		if (verdict != VERDICT_OK)
-			counts->verdicts[verdict]++;
+		count = group_decode(deal, &sampler, i,
+				     i + (left < GROUP ? left : GROUP), briefs);
+		if (deal->packet_count == 0 && count > 0)
+			deal->oldest = deal->newest = briefs[0].at;
+		group_place(deal, briefs, count);
 	}
 }
 
@@ -256,20 +289,13 @@ void batch_decode(struct batch *batch, const struct engine *engine)
 
 /* --- metering ----------------------------------------------------------- */
 
-/* Of a brief: tells that the packet is elsewhere. */
-static inline bool brief_wide(const struct packet_brief *brief)
-{
-	return brief->tuple[offsetof(struct packet_tuple, ip_version) -
-			    BRIEF_TUPLE] == 0;
-}
-
 static inline void place_open(const struct batch *batch, size_t place,
 			      struct packet *ret_packet)
 {
 	const struct packet_brief *brief = &batch->briefs[place];
 
 	if (__builtin_expect(brief_wide(brief), 0))
-		*ret_packet = batch->packets[place];
+		*ret_packet = batch->packets[brief->address[0]];
 	else
 		packet_brief_open(brief, ret_packet);
 }
@@ -280,19 +306,8 @@ static uint32_t block_fill(uint32_t count)
 	return count < BLOCK ? count : BLOCK;
 }
 
-/* A block, which another core may have written, is on its way. */
-static void block_expect(const struct batch *batch, uint16_t block,
-			 uint32_t left)
-{
-	const struct packet_brief *briefs =
-		&batch->briefs[(size_t)block * BLOCK];
-	uint32_t count = block_fill(left);
-
-	for (uint32_t i = 0; i < count; i++)
-		__builtin_prefetch(&briefs[i]);
-}
-
-/* Block by block, the next one called while this one is metered. */
+/* Block by block; each packet calls its neighbour in the next one, which
+ * another core may have written. */
 static void order_meter(struct worker *worker, const struct batch *batch)
 {
 	const struct part *part = &batch->parts[worker->shard];
@@ -300,19 +315,18 @@ static void order_meter(struct worker *worker, const struct batch *batch)
 	uint16_t block = part->first;
 	uint32_t left = part->count;
 
-	if (left > 0)
-		block_expect(batch, block, left);
 	while (left > 0) {
 		uint32_t count = block_fill(left);
 		size_t begin = (size_t)block * BLOCK;
 
 		left -= count;
-		if (left > 0) {
+		if (left > 0)
 			block = batch->block_next[block];
-			block_expect(batch, block, left);
-		}
-		for (uint32_t i = 0; i < count; i++)
+		for (uint32_t i = 0; i < count; i++) {
+			__builtin_prefetch(
+				&batch->briefs[(size_t)block * BLOCK + i]);
 			place_open(batch, begin + i, &packets[i]);
+		}
 		flow_table_meter(worker->table, packets, count);
 	}
 }

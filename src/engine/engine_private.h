@@ -153,11 +153,11 @@ struct batch {
 	_Alignas(64) uint16_t interfaces[BATCH_MAX]; /* the session's numbers,
 							by frame */
 	struct frame frames[BATCH_MAX];
-	/* By place in the blocks.  Of what does not fit, a brief has just the
-	 * time, and ip_version 0: it is in 'packets'.  An interface's batch
-	 * has all there, in a row. */
+	/* By place in the blocks.  Of what does not fit, a brief has the time
+	 * and ip_version 0, and for addresses the index in 'packets' and the
+	 * shard.  An interface's batch has all in 'packets'. */
 	struct packet_brief briefs[BLOCK_MAX * BLOCK];
-	_Alignas(64) struct packet packets[BLOCK_MAX * BLOCK];
+	_Alignas(64) struct packet packets[BATCH_MAX];
 };
 
 static_assert(BLOCK_MAX <= UINT16_MAX && ENGINE_WORKERS_MAX <= UINT8_MAX,
