@@ -116,6 +116,11 @@ struct timeline {
 #define BLOCK     32U /* packets that a table meters at once */
 #define BLOCK_MAX (BATCH_MAX / BLOCK + ENGINE_WORKERS_MAX)
 
+/* Packets on their way into a block. */
+struct deal_block {
+	struct packet_brief briefs[BLOCK];
+};
+
 /* One worker's part of a batch: its blocks are a chain, all full but the
  * last. */
 struct part {
@@ -148,11 +153,11 @@ struct batch {
 	_Alignas(64) uint16_t interfaces[BATCH_MAX]; /* the session's numbers,
 							by frame */
 	struct frame frames[BATCH_MAX];
-	/* By place in the blocks.  Of what does not fit, a brief has just the
-	 * time, and ip_version 0: it is in 'packets'.  An interface's batch
-	 * has all there, in a row. */
+	/* By place in the blocks.  Of what does not fit, a brief has the time
+	 * and ip_version 0, and for addresses the index in 'packets' and the
+	 * shard.  An interface's batch has all in 'packets'. */
 	struct packet_brief briefs[BLOCK_MAX * BLOCK];
-	_Alignas(64) struct packet packets[BLOCK_MAX * BLOCK];
+	_Alignas(64) struct packet packets[BATCH_MAX];
 };
 
 static_assert(BLOCK_MAX <= UINT16_MAX && ENGINE_WORKERS_MAX <= UINT8_MAX,
@@ -206,6 +211,7 @@ struct worker {
 	uint16_t shard;        /* of it */
 	_Atomic uint64_t next; /* batch of it to meter */
 	struct batch *batches[BATCHES];
+	struct deal_block *blocks; /* of a file: one a shard */
 	struct capture_part *part;  /* read ahead, its turn to come */
 	struct source *part_source; /* that it is of */
 	bool part_unread;           /* it is reserved only */
@@ -398,8 +404,10 @@ void feed_deliver(struct feed *feed, struct source *source,
 void feed_take_back(struct feed *feed);
 
 /* batch.c.  A batch's frames and 'interfaces' are there. */
-/* Of a file: decodes all, and tells which shard each packet is for. */
-void batch_deal(struct batch *batch, const struct lane *lane, uint16_t own);
+/* Of a file: decodes all, and deals it to the shards; 'own' is that of who
+ * deals, 'blocks' has one a shard. */
+void batch_deal(struct batch *batch, const struct lane *lane, uint16_t own,
+		struct deal_block *blocks);
 /* Of an interface: decodes all. */
 void batch_decode(struct batch *batch, const struct engine *engine);
 /* Meters the worker's part. */

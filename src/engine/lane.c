@@ -18,6 +18,7 @@
  * decodes the oldest batch, or has to meter it.
  */
 #include <errno.h>
+#include <sched.h>
 #include <stdlib.h>
 
 #include "base/clock.h"
@@ -25,6 +26,7 @@
 
 #define AHEAD 4    /* batches of a file that wait to be metered */
 #define SPINS 5000 /* looks before a worker sleeps: some 20 us */
+#define YIELDS 1000 /* of a file: more looks, others going first */
 
 /* In place of a part: the next one is to be reserved first. */
 #define TURN_RESERVE ((const struct capture_part *)(const void *)&turn_reserve)
@@ -298,7 +300,7 @@ static void batch_prepare(struct lane *lane, struct worker *worker,
 {
 	if (!lane_live(lane)) {
 		lane_rouse(lane);
-		batch_deal(batch, lane, worker->shard);
+		batch_deal(batch, lane, worker->shard, worker->blocks);
 		return;
 	}
 	if (atomic_load_explicit(&lane->busy, memory_order_relaxed))
@@ -493,6 +495,8 @@ void lane_run(struct worker *worker)
 			worker_publish(worker, false);
 		else if (idle < SPINS && !empty)
 			spin();
+		else if (idle < SPINS + YIELDS && !empty && !lane_live(worker->lane))
+			sched_yield();
 		else
 			lane_rest(worker);
 	}

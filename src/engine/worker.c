@@ -1,6 +1,7 @@
 /* The thread of one worker: its table and records, its answers to requests. */
 #include <errno.h>
 #include <poll.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -210,11 +211,35 @@ void worker_wait(struct worker *worker, struct pollfd *fds, nfds_t count,
 		(void)!read(worker->wake_fd, &drained, sizeof drained);
 }
 
+/* Several workers begin on a core each, where there are that many: the kernel
+ * takes some milliseconds to find out that two of them are on one, which is
+ * long for a file.  From there on it may move them. */
+static void worker_place_core(const struct worker *worker)
+{
+	cpu_set_t all, one;
+	unsigned left = worker->index;
+
+	if (worker->engine->worker_count == 1 ||
+	    sched_getaffinity(0, sizeof all, &all) < 0 ||
+	    (size_t)CPU_COUNT(&all) < worker->engine->worker_count)
+		return;
+	for (unsigned core = 0; core < CPU_SETSIZE; core++) {
+		if (!CPU_ISSET(core, &all) || left-- > 0)
+			continue;
+		CPU_ZERO(&one);
+		CPU_SET(core, &one);
+		(void)sched_setaffinity(0, sizeof one, &one);
+		break;
+	}
+	(void)sched_setaffinity(0, sizeof all, &all);
+}
+
 void *worker_main(void *argument)
 {
 	struct worker *worker = argument;
 	struct engine *engine = worker->engine;
 
+	worker_place_core(worker);
 	if (worker->lane)
 		lane_run(worker);
 	else
@@ -296,6 +321,10 @@ static int worker_place(struct engine *engine, struct worker *worker)
 	worker->lane =
 		&engine->lanes[engine->feeds[0].live ? worker->index : 0];
 	worker->shard = engine->feeds[0].live ? 0 : worker->index;
+	worker->blocks = aligned_alloc(64, engine->worker_count *
+						   sizeof *worker->blocks);
+	if (!worker->blocks)
+		return -ENOMEM;
 	for (size_t i = 0; i < BATCHES; i++) {
 		struct batch *batch = aligned_alloc(64, sizeof *batch);
 
@@ -333,6 +362,7 @@ void worker_fini(struct worker *worker)
 	ring_fini(&worker->records);
 	for (size_t i = 0; i < BATCHES; i++)
 		free(worker->batches[i]);
+	free(worker->blocks);
 	if (worker->wake_fd >= 0)
 		close(worker->wake_fd);
 	pthread_mutex_destroy(&worker->lock);

@@ -11,7 +11,7 @@
 
 #include <string.h>
 
-#ifdef __x86_64__
+#ifdef __SSE2__
 #include <emmintrin.h>
 #endif
 
@@ -40,55 +40,60 @@ static inline bool packet_brief_able(const struct packet *packet)
 	       !(packet->flags & (PACKET_FRAGMENT | PACKET_SUPER));
 }
 
-/* Word by word, as the decoder writes them: a load that spans two stores waits
- * for both to reach the cache. */
-static inline void packet_brief_words(const struct packet *packet,
-				      uint64_t ret_words[8])
-{
-	const uint8_t *from = (const uint8_t *)packet;
-	uint32_t address[2];
-
-	memcpy(&address[0], packet->tuple.address[0], 4);
-	memcpy(&address[1], packet->tuple.address[1], 4);
-	memcpy(&ret_words[0], address, 8);
-	memcpy(&ret_words[1], from + BRIEF_TUPLE, 8);
-	memcpy(&ret_words[2], from + BRIEF_TUPLE + 8, 8);
-	memcpy(&ret_words[3], &packet->at, 8);
-	for (unsigned i = 0; i < 4; i++)
-		memcpy(&ret_words[4 + i], from + BRIEF_SUMS + i * 8, 8);
-}
-
-/* The packet must be able. */
+/* Read word by word, as the decoder writes it: a load that spans two stores
+ * waits for both to reach the cache.  The packet must be able. */
 static inline void packet_brief_make(const struct packet *packet,
 				     struct packet_brief *ret_brief)
 {
+	const uint8_t *from = (const uint8_t *)packet;
+	uint32_t address[2];
 	uint64_t words[8];
 
-	packet_brief_words(packet, words);
-	memcpy(ret_brief, words, sizeof words);
+	memcpy(&address[0], packet->tuple.address[0], 4);
+	memcpy(&address[1], packet->tuple.address[1], 4);
+	memcpy(&words[0], address, 8);
+	memcpy(&words[1], from + BRIEF_TUPLE, 8);
+	memcpy(&words[2], from + BRIEF_TUPLE + 8, 8);
+	memcpy(&words[3], &packet->at, 8);
+	for (unsigned i = 0; i < 4; i++)
+		memcpy(&words[4 + i], from + BRIEF_SUMS + i * 8, 8);
+	for (unsigned i = 0; i < 4; i++) {
+#ifdef __SSE2__
+		_mm_store_si128((__m128i *)(void *)ret_brief + i,
+				_mm_set_epi64x((long long)words[2 * i + 1],
+					       (long long)words[2 * i]));
+#else
+		memcpy((uint8_t *)ret_brief + 16 * i, &words[2 * i], 16);
+#endif
+	}
 }
 
-/* The same for another core: the line goes past this one's cache, where
- * otherwise it would have to come to first.  packet_briefs_sent() has to come
- * before the other core is told. */
-static inline void packet_brief_send(const struct packet *packet,
-				     struct packet_brief *ret_brief)
-{
-#ifdef __x86_64__
-	long long *to = (long long *)(void *)ret_brief;
-	uint64_t words[8];
+/* Decodes what packet_decode() would make able of the shortest road, straight
+ * to a brief; false: only packet_decode() tells. */
+bool packet_brief_decode(const struct packet_input *input,
+			 struct packet_brief *ret_brief);
 
-	packet_brief_words(packet, words);
-	for (unsigned i = 0; i < 8; i++)
-		_mm_stream_si64(&to[i], (long long)words[i]);
+/* A copy for another core: lines go past this one's cache, where otherwise
+ * they would have to come to first.  packet_briefs_sent() has to come before
+ * the other core is told. */
+static inline void packet_briefs_send(const struct packet_brief *briefs,
+				      size_t count,
+				      struct packet_brief *ret_briefs)
+{
+#ifdef __SSE2__
+	const __m128i *from = (const __m128i *)(const void *)briefs;
+	__m128i *to = (__m128i *)(void *)ret_briefs;
+
+	for (size_t i = 0; i < 4 * count; i++)
+		_mm_stream_si128(&to[i], _mm_load_si128(&from[i]));
 #else
-	packet_brief_make(packet, ret_brief);
+	memcpy(ret_briefs, briefs, count * sizeof *briefs);
 #endif
 }
 
 static inline void packet_briefs_sent(void)
 {
-#ifdef __x86_64__
+#ifdef __SSE2__
 	_mm_sfence();
 #endif
 }

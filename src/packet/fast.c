@@ -3,6 +3,7 @@
  * are a second road (fast_tunnel.c).  Everything else takes the general walk,
  * and so does everything that is odd in the least.
  */
+#include "packet/brief.h"
 #include "packet/fast_private.h"
 
 #define VLAN_SIZE      4
@@ -32,6 +33,46 @@ FAST bool plain_fast(const struct packet_input *input, struct packet *p)
 {
 	return plain_is(input) &&
 	       ip_road(input, road_begin(input, ETHERNET_SIZE), p);
+}
+
+/* TCP without what a brief leaves out: options that are not timestamps alone
+ * are for packet_decode(), which says whether they are sound. */
+FAST bool tcp_brief(const struct road *r, struct layer *l, struct packet *p)
+{
+	const uint8_t *at = r->frame + l->transport;
+	bool stamps;
+
+	l->header = tcp_header(r, l);
+	if (l->header == 0)
+		return false;
+	stamps = l->header == TIMESTAMP_HEADER &&
+		 load_be32(at + TCP_HEADER_SIZE) == TIMESTAMP_ALONE;
+	if (l->header != TCP_HEADER_SIZE && !stamps)
+		return false;
+	l->payload = r->wire - l->transport - l->header;
+	packet_put(r, l, at[13], p);
+	return true;
+}
+
+bool packet_brief_decode(const struct packet_input *input,
+			 struct packet_brief *ret_brief)
+{
+	struct packet p;
+	struct layer l;
+	struct road r;
+
+	if (!plain_is(input))
+		return false;
+	r = road_begin(input, ETHERNET_SIZE);
+	if (load_be16(r.frame + r.ip - 2) != TYPE_IP4 || !ip4_fast(&r, &p, &l))
+		return false;
+	frame_put(input, &r, &p);
+	if (l.protocol == PROTOCOL_TCP ? !tcp_brief(&r, &l, &p)
+				       : l.protocol != PROTOCOL_UDP ||
+						 !udp_fast(&r, &l, &p))
+		return false;
+	packet_brief_make(&p, ret_brief);
+	return true;
 }
 
 /* The same behind one tag. */
