@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 int ring_init(struct ring *ring, size_t item_size, uint32_t count)
 {
@@ -12,6 +13,11 @@ int ring_init(struct ring *ring, size_t item_size, uint32_t count)
 	*ring = (struct ring){.item_size = item_size, .mask = size - 1};
 	ring->items = calloc(size, item_size);
 	return ring->items ? 0 : -ENOMEM;
+}
+
+void ring_populate(struct ring *ring)
+{
+	memset(ring->items, 0, ring->item_size * (ring->mask + 1));
 }
 
 void ring_fini(struct ring *ring)

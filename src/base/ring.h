@@ -31,6 +31,10 @@ struct ring {
  * of two) of 'item_size' bytes.  Returns 0 or -ENOMEM. */
 int ring_init(struct ring *ring, size_t item_size, uint32_t count);
 
+/* Touches all of its memory, so that no item waits for a page.  Before the
+ * first item. */
+void ring_populate(struct ring *ring);
+
 /* Frees it; a zeroed ring is fine. */
 void ring_fini(struct ring *ring);
 

@@ -496,9 +496,8 @@ static void interface_count(struct afpacket *a)
 
 	if (a->member.number || a->ifindex < 0)
 		return;
-	if (a->any && !a->capture.quiesced &&
-	    mono_ns_between(a->lost_at, now) < NS_PER_S)
-		return; /* thousands of interfaces take a while */
+	if (!a->capture.quiesced && mono_ns_between(a->lost_at, now) < NS_PER_S)
+		return; /* to ask costs more than the socket's counters do */
 	a->lost_at = now;
 	lost = links_rx_lost(a->ifindex);
 	if (lost > a->lost_before)

@@ -140,7 +140,8 @@ double capture_progress(const struct capture *capture);
  * the file's own name; valid until close.  NULL: no such index (yet). */
 const char *capture_interface(const struct capture *capture, uint16_t index);
 
-/* What was counted so far; the kernel's counters are read now. */
+/* What was counted so far; the kernel's counters are read now, those of an
+ * interface once a second and at the end. */
 struct capture_counters capture_stats(struct capture *capture);
 
 /* Where the backend gets its stamps from. */

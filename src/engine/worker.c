@@ -308,6 +308,8 @@ int worker_table_make(struct worker *worker)
 	if (rc == 0)
 		rc = ring_init(&worker->records, flow_record_size(&options),
 			       RECORDS_COUNT);
+	if (rc == 0 && !worker->lossless)
+		ring_populate(&worker->records);
 	return rc;
 }
 
