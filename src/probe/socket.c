@@ -59,8 +59,9 @@ static bool ways_set(int fd, sa_family_t family, uint8_t ttl, uint8_t tos)
 }
 
 /* Without the report flag SOFTWARE the kernel makes the stamps and tells
- * nobody.  Which packets are stamped on their way out is said with each. */
-static bool stamps_set(struct probe_socket *socket, bool hardware)
+ * nobody.  A sender stamps nearly all on their way out and says of the others
+ * that it does not; a socket that serves anybody says it of those it does. */
+static bool stamps_set(struct probe_socket *socket, bool hardware, bool preset)
 {
 	int flags = SOF_TIMESTAMPING_RX_SOFTWARE | SOF_TIMESTAMPING_SOFTWARE |
 		    SOF_TIMESTAMPING_OPT_ID | SOF_TIMESTAMPING_OPT_TSONLY |
@@ -73,6 +74,9 @@ static bool stamps_set(struct probe_socket *socket, bool hardware)
 			 SOF_TIMESTAMPING_RAW_HARDWARE;
 		socket->tx_flags |= SOF_TIMESTAMPING_TX_HARDWARE;
 	}
+	socket->preset = preset;
+	if (preset)
+		flags |= (int)socket->tx_flags;
 	return option_set(socket->fd, SOL_SOCKET, SO_TIMESTAMPING, flags);
 }
 
@@ -190,7 +194,8 @@ static int socket_set(struct probe_socket *made,
 	if (!ways_set(made->fd, made->family, ttl, made->tos))
 		return -errno;
 	*ret_what = "time stamps";
-	if (!options->unstamped && !stamps_set(made, options->hardware))
+	if (!options->unstamped &&
+	    !stamps_set(made, options->hardware, options->remote != NULL))
 		return -errno;
 	/* What is not granted makes losses, which are counted. */
 	if (!option_set(made->fd, SOL_SOCKET, SO_RCVBUFFORCE,

@@ -191,6 +191,24 @@ static bool is_stamped(const struct probe_socket *socket,
 	return packet->stamp && !socket->unstamped;
 }
 
+/* Each control message costs some 100 ns on the way out. */
+static void stamps_add(const struct probe_socket *socket,
+		       struct control *control,
+		       const struct probe_packet *packet)
+{
+	bool stamp = is_stamped(socket, packet);
+	uint32_t flags = stamp ? socket->tx_flags : 0;
+
+	if (socket->unstamped)
+		return;
+	if (stamp != socket->preset)
+		control_add(control, SOL_SOCKET, SO_TIMESTAMPING, &flags,
+			    sizeof flags);
+	if (stamp && socket->keyed)
+		control_add(control, SOL_SOCKET, SCM_TS_OPT_ID, &packet->key,
+			    sizeof packet->key);
+}
+
 static void out_set(struct probe_socket *socket, int i,
 		    const struct probe_packet *packet)
 {
@@ -208,13 +226,7 @@ static void out_set(struct probe_socket *socket, int i,
 	}
 	local_add(&control, &packet->local);
 	class_add(socket, &control, packet->dscp);
-	if (is_stamped(socket, packet)) {
-		control_add(&control, SOL_SOCKET, SO_TIMESTAMPING,
-			    &socket->tx_flags, sizeof socket->tx_flags);
-		if (socket->keyed)
-			control_add(&control, SOL_SOCKET, SCM_TS_OPT_ID,
-				    &packet->key, sizeof packet->key);
-	}
+	stamps_add(socket, &control, packet);
 	message->msg_control = control.size > 0 ? control.bytes : NULL;
 	message->msg_controllen = control.size;
 }

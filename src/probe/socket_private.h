@@ -20,7 +20,8 @@ struct probe_socket {
 	bool connected;
 	bool unstamped;
 	bool keyed;        /* SCM_TS_OPT_ID works */
-	uint32_t tx_flags; /* for SO_TIMESTAMPING with each packet */
+	bool preset;       /* packets are stamped if they do not say no */
+	uint32_t tx_flags; /* for SO_TIMESTAMPING, of a stamped packet */
 	uint8_t tos;
 	uint32_t counted; /* stamped packets so far: the kernel's count */
 	uint32_t *keys;   /* by that count, unless 'keyed' */
