@@ -100,16 +100,12 @@ static void layers_json(const struct trip *trip, FILE *to)
 
 void rtt_trip_json(const struct trip *trip, point_set points, FILE *to)
 {
-	point_set ends = POINT_BIT(LEG_FORWARD, POINT_SEND) |
-			 POINT_BIT(LEG_BACK, POINT_RECEIVE);
-	bool known = (trip->stamped & ends) == ends;
+	int64_t rtt_ns = 0;
+	bool known = trip_rtt_ns(trip, &rtt_ns);
 
 	fprintf(to, "{\"type\":\"packet\",\"seq\":%u,\"fate\":\"%s\",",
 		trip->seq, fate(trip));
-	number_or_null("rtt_ns", known,
-		       trip->at_ns[LEG_BACK][POINT_RECEIVE] -
-			       trip->at_ns[LEG_FORWARD][POINT_SEND],
-		       to);
+	number_or_null("rtt_ns", known, rtt_ns, to);
 	putc(',', to);
 	number_or_null("late_ns", !(trip->flags & TRIP_SKIPPED), trip->late_ns,
 		       to);
