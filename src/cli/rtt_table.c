@@ -102,6 +102,14 @@ static void head_print(const struct sheet *sheet)
 	const struct rtt_options *options = result->options;
 	bool named = strcmp(result->host, result->address) != 0;
 
+	if (result->watched) {
+		fprintf(sheet->to,
+			"%s (%s), %.3g exchanges/s, tier %s: %d points\n\n",
+			result->host, result->address, result->rate_hz,
+			tier_words[result->tier],
+			__builtin_popcountll(result->points));
+		return;
+	}
 	fprintf(sheet->to,
 		"%s%s%s%s, %g packets/s%s of %zu bytes, tier %s: %d points\n\n",
 		named ? result->host : "", named ? " (" : "", result->address,
@@ -151,9 +159,10 @@ static void layers_print(const struct sheet *sheet)
 		putc('\n', sheet->to);
 	}
 	fprintf(sheet->to,
-		"%*s> there, = in the reflector, < back; n, u, m: nano-, "
-		"micro-, milliseconds\n",
-		0, "");
+		"> there, = %s, < back; n, u, m: nano-, micro-, milliseconds\n",
+		!sheet->result->watched              ? "in the reflector"
+		: sheet->result->side == SIDE_SERVER ? "in the program"
+						     : "beyond this host");
 }
 
 static void counts_print(const struct sheet *sheet)
@@ -315,6 +324,8 @@ static void owners_print(const struct sheet *sheet)
 		return;
 	fprintf(sheet->to, "\nWhose time: %s.\n",
 		rtt_owners_text(sheet->result, &sheet->shares, text));
+	if (sheet->result->watched)
+		return;
 	fprintf(sheet->to,
 		"            (%.0f %% of it on the reflector's host)\n",
 		100 * (remote[OWNER_APPLICATION] + remote[OWNER_KERNEL]));
@@ -342,9 +353,13 @@ void rtt_table_print(const struct rtt_result *result, int width, FILE *to)
 	head_print(&sheet);
 	segments_print(&sheet);
 	layers_print(&sheet);
-	counts_print(&sheet);
-	offset_print(&sheet);
-	cost_print(&sheet);
+	if (result->watched) {
+		rtt_watch_counts_print(result, to);
+	} else {
+		counts_print(&sheet);
+		offset_print(&sheet);
+		cost_print(&sheet);
+	}
 	quality_print(&sheet);
 	owners_print(&sheet);
 }

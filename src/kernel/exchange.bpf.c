@@ -25,6 +25,7 @@
 #define ARRIVALS     8
 #define ARRIVAL_NS   1000000
 #define FRAGMENT     0x1fff
+#define NOT_TAKEN    0x2002 /* MSG_PEEK, MSG_ERRQUEUE */
 #define ARM_SECOND   1 /* register of a call's second parameter */
 #define KEEP(value)  asm volatile("" : "+r"(value))
 #define always       static __always_inline
@@ -116,7 +117,8 @@ struct thread {
 	__u64 woken_ns, ran_ns;
 	__u32 calls;    /* how many so far */
 	__u32 call;     /* its number */
-	__u16 consumed; /* packets, in this call */
+	__u8 taken;     /* packets, in this call */
+	__u8 copied;    /* one that exchange_taken need not tell */
 	__u8 inside;    /* of a call */
 	__u8 known;     /* calls are seen */
 	__u8 woken;     /* and has not run since */
@@ -419,7 +421,8 @@ int BPF_PROG(exchange_enter, void *registers, long number)
 		return 0;
 	thread->call = number;
 	thread->calls++;
-	thread->consumed = 0;
+	thread->taken = 0;
+	thread->copied = 0;
 	thread->inside = 1;
 	thread->known = 1;
 	if (s->filter.learn_ports && number == s->filter.bind_call)
@@ -560,7 +563,7 @@ int BPF_PROG(exchange_stack, struct sk_buff *skb)
 	return 0;
 }
 
-always void ready_note(const struct sock *sk)
+always void ready_note(struct sock *sk)
 {
 	struct exchange_shared *s = shared_get();
 	struct exchange_record *record;
@@ -576,15 +579,16 @@ always void ready_note(const struct sock *sk)
 		__sync_fetch_and_add(&lost_get(s)->unjoined, 1);
 		return;
 	}
+	record->other_ns = record->at_ns;
 	record->at_ns = now_ns(s);
-	record->other_ns = 0;
+	record->socket = bpf_get_socket_cookie((void *)sk);
 	record->kind = RECORD_IN_READY;
 	record_put(s, record);
 	record->at_ns = 0;
 }
 
 SEC("tp_btf/sk_data_ready")
-int BPF_PROG(exchange_ready, const struct sock *sk)
+int BPF_PROG(exchange_ready, struct sock *sk)
 {
 	ready_note(sk);
 	return 0;
@@ -642,7 +646,8 @@ int BPF_PROG(exchange_running, _Bool preempted, struct task_struct *from,
 	return 0;
 }
 
-/* A reader is done with the packet: its bytes are copied. */
+/* A reader is done with the packet: its bytes are copied.  Since Linux 6.18
+ * not told any more. */
 SEC("tp_btf/consume_skb")
 int BPF_PROG(exchange_copied, struct sk_buff *skb)
 {
@@ -660,8 +665,8 @@ int BPF_PROG(exchange_copied, struct sk_buff *skb)
 			 &place) ||
 	    !port_counts(s, place.local_port))
 		return 0;
-	if (thread->consumed < 0xffff)
-		thread->consumed++;
+	thread->taken = 1;
+	thread->copied = 1;
 	__builtin_memset(&record, 0, sizeof record);
 	record.at_ns = now_ns(s);
 	record.other_ns = thread->woken_ns;
@@ -671,6 +676,45 @@ int BPF_PROG(exchange_copied, struct sk_buff *skb)
 	record.kind = RECORD_IN_COPIED;
 	record_fill(skb, &headers, &place, &record);
 	record_put(s, &record);
+	return 0;
+}
+
+/* A reader has a packet, of which only the socket is told: they come in the
+ * order in which they were ready.  Since Linux 6.3. */
+SEC("tp_btf/sock_recv_length")
+int BPF_PROG(exchange_taken, struct sock *sk, int size, int flags)
+{
+	struct exchange_shared *s = shared_get();
+	struct exchange_record *record;
+	struct thread *thread;
+
+	if (!s || size < 0 || (flags & NOT_TAKEN) || sk->sk_protocol != UDP)
+		return 0;
+	thread = current_get(s);
+	if (!thread)
+		return 0;
+	if (s->filter.learn_ports)
+		port_learn(sk->__sk_common.skc_num,
+			   now_ns(s) + s->filter.keep_ns);
+	if (thread->copied || !port_counts(s, sk->__sk_common.skc_num)) {
+		thread->copied = 0;
+		return 0;
+	}
+	thread->taken = 1;
+	record = bpf_ringbuf_reserve(&records, EXCHANGE_RECORD_SHORT, 0);
+	if (!record) {
+		__sync_fetch_and_add(&lost_get(s)->records, 1);
+		return 0;
+	}
+	record->at_ns = now_ns(s);
+	record->other_ns = thread->woken_ns;
+	record->running_ns = thread->ran_ns;
+	record->socket = bpf_get_socket_cookie(sk);
+	record->thread = (__u32)bpf_get_current_pid_tgid();
+	record->call = thread->calls;
+	record->size = size;
+	record->kind = RECORD_IN_TAKEN;
+	bpf_ringbuf_submit(record, BPF_RB_NO_WAKEUP);
 	return 0;
 }
 
@@ -689,9 +733,9 @@ int BPF_PROG(exchange_return, void *registers, long result)
 		return 0;
 	thread->inside = 0;
 	thread->known = 1;
-	if (!thread->consumed)
+	if (!thread->taken)
 		return 0;
-	thread->consumed = 0;
+	thread->taken = 0;
 	record = bpf_ringbuf_reserve(&records, EXCHANGE_RECORD_SHORT, 0);
 	if (!record) {
 		__sync_fetch_and_add(&lost_get(s)->records, 1);

@@ -22,7 +22,7 @@
 #define REFRESH_NS     NS_PER_S
 #define DRIVER_NS_MOST NS_PER_S /* from the driver to the protocols */
 
-static_assert(sizeof(struct exchange_record) == 80 + EXCHANGE_HEAD &&
+static_assert(sizeof(struct exchange_record) == 88 + EXCHANGE_HEAD &&
 		      offsetof(struct exchange_record, local) ==
 			      EXCHANGE_RECORD_SHORT,
 	      "as the programs lay it out");
@@ -31,6 +31,7 @@ static_assert((int)RECORD_OUT_QUEUE == (int)EXCHANGE_OUT_QUEUE &&
 		      (int)RECORD_IN_STACK == (int)EXCHANGE_IN_STACK &&
 		      (int)RECORD_IN_READY == (int)EXCHANGE_IN_READY &&
 		      (int)RECORD_IN_COPIED == (int)EXCHANGE_IN_COPIED &&
+		      (int)RECORD_IN_TAKEN == (int)EXCHANGE_IN_TAKEN &&
 		      (int)RECORD_RETURN == (int)EXCHANGE_RETURN &&
 		      EXCHANGE_HEAD == EXCHANGE_HEAD_MAX &&
 		      EXCHANGE_TGIDS == KERNEL_EXCHANGE_PIDS_MAX,
@@ -43,7 +44,8 @@ struct kernel_exchange {
 	struct ring_buffer *records;
 	struct exchange_shared *shared; /* mapped */
 	uint64_t *ports;                /* mapped, EXCHANGE_PORTS */
-	int stamping_fd; /* as long as it is open, drivers' packets have times */
+	int stamping_fd; /* as long as it is open, drivers' packets have times
+			  */
 	bool ready;
 	int64_t offset_ns;    /* wall time less the programs' */
 	int64_t refreshed_ns; /* CLOCK_MONOTONIC */
@@ -56,14 +58,37 @@ struct kernel_exchange {
 /* What tells READY: a tracepoint, before Linux 6.4 a function, or nothing. */
 enum ready_by { READY_TRACEPOINT, READY_FUNCTION, READY_NOT };
 
-static const char *const ready_programs[] = {
-	[READY_TRACEPOINT] = "exchange_ready",
-	[READY_FUNCTION] = "exchange_ready_function",
-};
+/* ---- loading --------------------------------------------------------------
+ */
 
-/* ---- loading -------------------------------------------------------------- */
+static bool has_tracepoint(const struct btf *btf, const char *name)
+{
+	char type[64];
 
-static int object_open(struct kernel_exchange *exchange, enum ready_by ready)
+	(void)snprintf(type, sizeof type, "btf_trace_%s", name);
+	return btf__find_by_name_kind(btf, type, BTF_KIND_TYPEDEF) > 0;
+}
+
+/* Packets that a reader takes: by name while the kernel tells it, else by
+ * their order.  Both came to UDP with one series of changes. */
+static bool copied_is_told(const struct btf *btf)
+{
+	return btf__find_by_name_kind(btf, "udp_prod_queue", BTF_KIND_STRUCT) <
+	       0;
+}
+
+static void program_choose(struct kernel_exchange *exchange, const char *name,
+			   bool wanted)
+{
+	struct bpf_program *program =
+		bpf_object__find_program_by_name(exchange->object, name);
+
+	if (program)
+		(void)bpf_program__set_autoload(program, wanted);
+}
+
+static int object_open(struct kernel_exchange *exchange, const struct btf *btf,
+		       enum ready_by ready)
 {
 	struct bpf_object_open_opts options = {
 		.sz = sizeof options,
@@ -71,21 +96,19 @@ static int object_open(struct kernel_exchange *exchange, enum ready_by ready)
 	};
 	long rc;
 
-	exchange->object = bpf_object__open_mem(
-		exchange_object, exchange_object_size, &options);
+	exchange->object = bpf_object__open_mem(exchange_object,
+						exchange_object_size, &options);
 	rc = libbpf_get_error(exchange->object);
 	if (rc != 0) {
 		exchange->object = NULL;
 		return (int)rc;
 	}
-	for (int by = READY_TRACEPOINT; by < READY_NOT; by++) {
-		struct bpf_program *program = bpf_object__find_program_by_name(
-			exchange->object, ready_programs[by]);
-
-		if (program)
-			(void)bpf_program__set_autoload(
-				program, by == (int)ready);
-	}
+	program_choose(exchange, "exchange_ready", ready == READY_TRACEPOINT);
+	program_choose(exchange, "exchange_ready_function",
+		       ready == READY_FUNCTION);
+	program_choose(exchange, "exchange_copied", copied_is_told(btf));
+	program_choose(exchange, "exchange_taken",
+		       has_tracepoint(btf, "sock_recv_length"));
 	exchange->ready = ready != READY_NOT;
 	return 0;
 }
@@ -124,9 +147,10 @@ static int programs_attach(struct kernel_exchange *exchange)
 	return 0;
 }
 
-static int ready_try(struct kernel_exchange *exchange, enum ready_by ready)
+static int ready_try(struct kernel_exchange *exchange, const struct btf *btf,
+		     enum ready_by ready)
 {
-	int rc = object_open(exchange, ready);
+	int rc = object_open(exchange, btf, ready);
 
 	if (rc == 0)
 		rc = bpf_object__load(exchange->object);
@@ -140,14 +164,13 @@ static int ready_try(struct kernel_exchange *exchange, enum ready_by ready)
 static int programs_load(struct kernel_exchange *exchange,
 			 const struct btf *btf)
 {
-	bool tracepoint = btf__find_by_name_kind(btf,
-						 "btf_trace_sk_data_ready",
-						 BTF_KIND_TYPEDEF) > 0;
-	int rc = ready_try(exchange,
-			   tracepoint ? READY_TRACEPOINT : READY_FUNCTION);
+	int rc = ready_try(exchange, btf,
+			   has_tracepoint(btf, "sk_data_ready")
+				   ? READY_TRACEPOINT
+				   : READY_FUNCTION);
 
 	if (rc < 0)
-		rc = ready_try(exchange, READY_NOT);
+		rc = ready_try(exchange, btf, READY_NOT);
 	return rc;
 }
 
@@ -161,7 +184,8 @@ static int refused(struct fault *ret_fault, int rc)
 	return fault_set(ret_fault, rc, "BPF: %s", err_sentence(rc));
 }
 
-/* ---- what they share with us ---------------------------------------------- */
+/* ---- what they share with us ----------------------------------------------
+ */
 
 static int64_t mono_coarse_ns(void)
 {
@@ -191,10 +215,10 @@ static int record_take(void *context, void *data, size_t size);
 static int maps_open(struct kernel_exchange *exchange)
 {
 	void *shared = NULL, *ports = NULL;
-	int records = bpf_object__find_map_fd_by_name(exchange->object,
-						      "records");
-	int rc = map_take(exchange, "shared", sizeof *exchange->shared,
-			  &shared);
+	int records =
+		bpf_object__find_map_fd_by_name(exchange->object, "records");
+	int rc =
+		map_take(exchange, "shared", sizeof *exchange->shared, &shared);
 
 	if (rc == 0)
 		rc = map_take(exchange, "ports",
@@ -214,10 +238,9 @@ static int maps_open(struct kernel_exchange *exchange)
 
 /* Calls in which a thread awaits packets. */
 static const int waits[] = {
-	SYS_read,	SYS_readv,	  SYS_recvfrom,
-	SYS_recvmsg,	SYS_recvmmsg,	  SYS_ppoll,
-	SYS_pselect6,	SYS_epoll_pwait,  SYS_epoll_pwait2,
-	SYS_io_uring_enter,
+	SYS_read,         SYS_readv,          SYS_recvfrom, SYS_recvmsg,
+	SYS_recvmmsg,     SYS_ppoll,          SYS_pselect6, SYS_epoll_pwait,
+	SYS_epoll_pwait2, SYS_io_uring_enter,
 #ifdef SYS_poll
 	SYS_poll,
 #endif
@@ -392,7 +415,8 @@ bool kernel_exchange_ready(const struct kernel_exchange *exchange)
 	return exchange->ready;
 }
 
-/* ---- stamps --------------------------------------------------------------- */
+/* ---- stamps ---------------------------------------------------------------
+ */
 
 /* A time of the programs' clock as wall time; 0 stays 0. */
 static int64_t wall_of(const struct kernel_exchange *exchange, uint64_t ns)
@@ -436,6 +460,8 @@ static int record_take(void *context, void *data, size_t size)
 	event.at_ns = wall_of(exchange, record->at_ns);
 	event.thread = record->thread;
 	event.call = record->call;
+	event.socket = record->socket;
+	event.packet.size = record->size;
 	if (size >= sizeof *record) {
 		event.interface = record->interface;
 		packet_set(&event.packet, record);
@@ -444,7 +470,10 @@ static int record_take(void *context, void *data, size_t size)
 		event.call_ns = wall_of(exchange, record->other_ns);
 	if (record->kind == RECORD_IN_STACK)
 		event.received_ns = received_of(record, event.at_ns);
-	if (record->kind == RECORD_IN_COPIED) {
+	if (record->kind == RECORD_IN_READY)
+		event.stack_ns = wall_of(exchange, record->other_ns);
+	if (record->kind == RECORD_IN_COPIED ||
+	    record->kind == RECORD_IN_TAKEN) {
 		event.waking_ns = wall_of(exchange, record->other_ns);
 		event.running_ns = wall_of(exchange, record->running_ns);
 	}

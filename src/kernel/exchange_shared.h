@@ -25,17 +25,21 @@ enum {
 	RECORD_IN_STACK,
 	RECORD_IN_READY,
 	RECORD_IN_COPIED,
+	RECORD_IN_TAKEN,
 	RECORD_RETURN,
 };
 
-/* One stamp.  RETURN ends before 'local'.  An address of IPv4 is in the first
- * 4 bytes. */
+/* One stamp.  TAKEN and RETURN end before 'local'.  An address of IPv4 is in
+ * the first 4 bytes. */
 struct exchange_record {
 	__u64 at_ns;
 	__u64 other_ns;   /* QUEUE: the call; STACK: out of the driver, by the
-			     wall clock; COPIED: woken; 0: not known */
-	__u64 running_ns; /* COPIED */
-	__u32 thread;     /* COPIED, RETURN: as the first namespace counts */
+			     wall clock; READY: STACK; COPIED, TAKEN: woken;
+			     0: not known */
+	__u64 running_ns; /* COPIED, TAKEN */
+	__u64 socket;     /* READY, TAKEN: its cookie */
+	__u32 thread;     /* COPIED, TAKEN, RETURN: as the first namespace
+			     counts */
 	__u32 call;       /* of that thread */
 	__u32 interface;  /* index */
 	__u16 size;       /* of the payload */
@@ -48,16 +52,17 @@ struct exchange_record {
 	__u8 head[EXCHANGE_HEAD];
 };
 
-#define EXCHANGE_RECORD_SHORT 48
+#define EXCHANGE_RECORD_SHORT 56
 
 struct exchange_filter {
 	__u64 keep_ns; /* a port that was learnt counts so long after its use */
-	__u64 waits[EXCHANGE_CALLS / 64]; /* calls in which packets are awaited */
-	__u32 net;                        /* namespace's inode */
-	__u32 bind_call;                  /* its number */
-	__u8 learn_ports;                 /* of these processes, as they come */
-	__u8 learn_processes;             /* of these ports, as they come */
-	__u8 monotonic;                   /* by that clock, TAI or not */
+	__u64 waits[EXCHANGE_CALLS /
+		    64];      /* calls in which packets are awaited */
+	__u32 net;            /* namespace's inode */
+	__u32 bind_call;      /* its number */
+	__u8 learn_ports;     /* of these processes, as they come */
+	__u8 learn_processes; /* of these ports, as they come */
+	__u8 monotonic;       /* by that clock, TAI or not */
 	__u8 on;
 };
 

@@ -132,7 +132,8 @@ static void item_free(struct exchange_table *table, uint32_t at)
 	table->free = at;
 }
 
-/* ---- when they leave ------------------------------------------------------ */
+/* ---- when they leave ------------------------------------------------------
+ */
 
 point_set exchange_points(const struct exchange_table *table,
 			  enum exchange_side side)
@@ -191,8 +192,8 @@ static void item_settle(struct item *item)
 	struct trip *trip = &item->trip;
 	int64_t first_ns, last_ns;
 
-	if (watch_settle((struct watch_leg){in, &trip->stamped,
-					    trip->at_ns[in]}))
+	if (watch_settle(
+		    (struct watch_leg){in, &trip->stamped, trip->at_ns[in]}))
 		trip->flags |= TRIP_READY_LATE(in);
 	if (trip_rtt_ns(trip, &trip->rtt_ns))
 		return;
@@ -227,8 +228,7 @@ static void queue_run(struct exchange_table *table, struct queue *queue)
 		struct item *item = &table->items[at];
 
 		if (item->state == ITEM_OPEN &&
-		    table->now_ns - item->begun_ns >
-			    table->options.timeout_ns)
+		    table->now_ns - item->begun_ns > table->options.timeout_ns)
 			exchange_item_close(table, item, ITEM_LOST);
 		if (!item_over(table, item))
 			return;
@@ -248,37 +248,44 @@ void exchange_expire(struct exchange_table *table, int64_t now_ns)
 		queue_run(table, &table->queues[side]);
 }
 
+/* The k-th of a queue, the oldest first. */
+static struct item *queue_at(struct exchange_table *table,
+			     const struct queue *queue, uint32_t k)
+{
+	return &table->items[queue->items[(queue->first + k) %
+					  EXCHANGE_OPEN_MAX]];
+}
+
+static void open_give_up(struct exchange_table *table, struct queue *queue)
+{
+	for (uint32_t i = 0; i < queue->count; i++) {
+		struct item *item = queue_at(table, queue, i);
+
+		if (item->state != ITEM_OPEN)
+			continue;
+		exchange_item_close(table, item, ITEM_GONE);
+		table->counters.unfinished++;
+	}
+}
+
+/* Ages by the new clock mean nothing: all are over. */
 void exchange_step(struct exchange_table *table)
 {
 	for (int side = 0; side < SIDE_COUNT; side++) {
 		struct queue *queue = &table->queues[side];
 
-		for (uint32_t i = 0; i < queue->count; i++) {
-			uint32_t at = queue->items[(queue->first + i) %
-						   EXCHANGE_OPEN_MAX];
-
-			table->items[at].trip.flags |= TRIP_VOID;
-		}
+		open_give_up(table, queue);
+		for (uint32_t i = 0; i < queue->count; i++)
+			queue_at(table, queue, i)->trip.flags |= TRIP_VOID;
 	}
+	exchange_expire(table, INT64_MAX);
 	table->now_ns = 0;
 }
 
 void exchange_end(struct exchange_table *table)
 {
-	for (int side = 0; side < SIDE_COUNT; side++) {
-		struct queue *queue = &table->queues[side];
-
-		for (uint32_t i = 0; i < queue->count; i++) {
-			struct item *item =
-				&table->items[queue->items[(queue->first + i) %
-							   EXCHANGE_OPEN_MAX]];
-
-			if (item->state != ITEM_OPEN)
-				continue;
-			exchange_item_close(table, item, ITEM_GONE);
-			table->counters.unfinished++;
-		}
-	}
+	for (int side = 0; side < SIDE_COUNT; side++)
+		open_give_up(table, &table->queues[side]);
 	exchange_expire(table, INT64_MAX);
 }
 
@@ -292,8 +299,7 @@ bool exchange_done(const struct exchange_table *table)
 		       0;
 }
 
-struct exchange_counters
-exchange_counters(const struct exchange_table *table)
+struct exchange_counters exchange_counters(const struct exchange_table *table)
 {
 	return table->counters;
 }

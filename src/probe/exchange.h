@@ -41,16 +41,20 @@ enum exchange_kind {
 	EXCHANGE_OUT_QUEUE,  /* 'call_ns' too */
 	EXCHANGE_OUT_DRIVER, /* the last device's counts */
 	EXCHANGE_IN_STACK,   /* 'received_ns' too; the first device's counts */
-	EXCHANGE_IN_READY,
-	EXCHANGE_IN_COPIED, /* 'waking_ns', 'running_ns', 'thread', 'call' */
-	EXCHANGE_RETURN,    /* of 'call' of 'thread'; no packet */
+	EXCHANGE_IN_READY,   /* 'stack_ns', 'socket' too */
+	EXCHANGE_IN_COPIED,  /* 'waking_ns', 'running_ns', 'thread', 'call' */
+	/* The same of 'socket', which packet is not told: the one that was
+	 * ready first.  packet.size alone. */
+	EXCHANGE_IN_TAKEN,
+	EXCHANGE_RETURN, /* of 'call' of 'thread'; no packet */
 };
 
 /* Times are wall time in ns since 1970; 0: not known. */
 struct exchange_event {
 	enum exchange_kind kind;
 	int64_t at_ns;
-	int64_t call_ns, received_ns, waking_ns, running_ns;
+	int64_t call_ns, received_ns, stack_ns, waking_ns, running_ns;
+	uint64_t socket; /* any number that is its own */
 	uint32_t thread, call;
 	uint32_t interface; /* index */
 	struct exchange_packet packet;
@@ -58,21 +62,21 @@ struct exchange_event {
 
 /* X(name, unit, line).  requests = answered + unanswered + ambiguous +
  * elsewhere + unfinished + those still open. */
-#define EXCHANGE_COUNTERS(X)                                                  \
-	X(requests, "exchanges", "begun")                                     \
-	X(answered, "exchanges", "answered in time")                          \
-	X(unanswered, "exchanges", "not answered in time")                    \
-	X(ambiguous, "exchanges",                                             \
-	  "several open at once and no identifier: left out")                 \
-	X(elsewhere, "exchanges", "of another process at the same port")      \
-	X(unfinished, "exchanges", "open when the watch ended")               \
-	X(by_identifier, "replies", "joined by what they repeat")             \
-	X(by_order, "replies", "joined to the only open request")             \
-	X(request_copies, "packets", "of a request that was sent again")      \
-	X(reply_copies, "packets", "of a reply that was sent again")          \
-	X(unasked, "packets",                                                 \
-	  "that answer nothing open: late, or a reply's further parts")       \
-	X(stamps_strange, "stamps", "of packets that are not known")          \
+#define EXCHANGE_COUNTERS(X)                                             \
+	X(requests, "exchanges", "begun")                                \
+	X(answered, "exchanges", "answered in time")                     \
+	X(unanswered, "exchanges", "not answered in time")               \
+	X(ambiguous, "exchanges",                                        \
+	  "several open at once and no identifier: left out")            \
+	X(elsewhere, "exchanges", "of another process at the same port") \
+	X(unfinished, "exchanges", "open when the watch ended")          \
+	X(by_identifier, "replies", "joined by what they repeat")        \
+	X(by_order, "replies", "joined to the only open request")        \
+	X(request_copies, "packets", "of a request that was sent again") \
+	X(reply_copies, "packets", "of a reply that was sent again")     \
+	X(unasked, "packets",                                            \
+	  "that answer nothing open: late, or a reply's further parts")  \
+	X(stamps_strange, "stamps", "of packets that are not known")     \
 	X(no_room, "requests", "not followed: too many exchanges or flows")
 
 struct exchange_counters {
@@ -125,7 +129,6 @@ bool exchange_done(const struct exchange_table *table);
 /* The points that exchanges of a side can have. */
 point_set exchange_points(const struct exchange_table *table,
 			  enum exchange_side side);
-struct exchange_counters
-exchange_counters(const struct exchange_table *table);
+struct exchange_counters exchange_counters(const struct exchange_table *table);
 
 #endif

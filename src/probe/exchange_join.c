@@ -16,6 +16,13 @@ static bool is_request(const struct exchange_flow *flow, bool comes)
 	return (flow->side == SIDE_SERVER) == comes;
 }
 
+/* As many requests as were wanted are under way or over. */
+static bool enough(const struct exchange_table *table)
+{
+	return table->options.count > 0 &&
+	       table->counters.requests >= table->options.count;
+}
+
 static bool is_client_port(const struct exchange_table *table, uint16_t port)
 {
 	return port >= table->options.client_port_low &&
@@ -107,8 +114,7 @@ static void request_add(struct exchange_table *table, const struct found *found)
 			return;
 		}
 	}
-	if (table->options.count > 0 &&
-	    table->counters.requests >= table->options.count)
+	if (enough(table))
 		return;
 	at = exchange_item_make(table, found->flow, event);
 	if (at != NONE)
@@ -193,7 +199,7 @@ static void over_count(struct exchange_table *table, struct item *item,
 			item->trip.duplicates[LEG_BACK] < UINT8_MAX;
 	} else if (flow->doubt > 0 && (!item || item->state == ITEM_GONE)) {
 		flow->doubt--;
-	} else {
+	} else if (!enough(table)) {
 		table->counters.unasked++;
 	}
 }
@@ -237,7 +243,8 @@ static void packet_begin(struct exchange_table *table, struct found *found)
 		reply_add(table, found);
 }
 
-/* ---- what comes after ----------------------------------------------------- */
+/* ---- what comes after -----------------------------------------------------
+ */
 
 static struct half *half_of(struct exchange_table *table, struct item *item,
 			    const struct found *found)
@@ -273,8 +280,8 @@ static struct item *item_find(struct exchange_table *table,
 	for (; at != NONE; at = table->items[at].next) {
 		struct item *item = &table->items[at];
 		struct half *half = half_of(table, item, found);
-		bool there = half == &item->request ||
-			     item->state == ITEM_ANSWERED;
+		bool there =
+			half == &item->request || item->state == ITEM_ANSWERED;
 
 		if (there &&
 		    exchange_half_is(half, &found->event->packet,
@@ -303,31 +310,37 @@ static void pending_put(struct exchange_table *table, const struct item *item,
 	};
 }
 
+void exchange_take(struct exchange_table *table, struct item *item,
+		   enum leg leg, const struct exchange_event *event)
+{
+	struct half *half = leg == LEG_FORWARD ? &item->request : &item->reply;
+
+	half->copied = true;
+	exchange_stamp(item, leg, POINT_WAKING, event->waking_ns);
+	exchange_stamp(item, leg, POINT_RUNNING, event->running_ns);
+	pending_put(table, item, event, leg);
+}
+
 static void packet_stamp(struct exchange_table *table,
 			 const struct found *found)
 {
 	const struct exchange_event *event = found->event;
 	struct item *item =
 		found->flow != NONE ? item_find(table, found) : NULL;
-	struct half *half;
-	enum leg leg;
+	enum leg leg =
+		item ? exchange_leg(item->side, found->comes) : LEG_FORWARD;
 
-	if (!item) {
-		table->counters.stamps_strange++;
-		return;
-	}
-	half = half_of(table, item, found);
-	leg = exchange_leg(item->side, found->comes);
-	if (event->kind == EXCHANGE_OUT_DRIVER) {
-		half->driver_interface = event->interface;
+	table->counters.stamps_strange += !item;
+	if (item && event->kind == EXCHANGE_OUT_DRIVER) {
+		half_of(table, item, found)->driver_interface =
+			event->interface;
 		exchange_stamp(item, leg, POINT_DRIVER, event->at_ns);
 	} else if (event->kind == EXCHANGE_IN_READY) {
-		exchange_stamp(item, leg, POINT_READY, event->at_ns);
-	} else {
-		half->copied = true;
-		exchange_stamp(item, leg, POINT_WAKING, event->waking_ns);
-		exchange_stamp(item, leg, POINT_RUNNING, event->running_ns);
-		pending_put(table, item, event, leg);
+		if (item)
+			exchange_stamp(item, leg, POINT_READY, event->at_ns);
+		exchange_arrive(table, item, leg, event);
+	} else if (item) {
+		exchange_take(table, item, leg, event);
 	}
 }
 
@@ -374,6 +387,10 @@ void exchange_add(struct exchange_table *table,
 
 	if (event->kind == EXCHANGE_RETURN) {
 		call_return(table, event);
+		return;
+	}
+	if (event->kind == EXCHANGE_IN_TAKEN) {
+		exchange_taken(table, event);
 		return;
 	}
 	found.comes = event->kind == EXCHANGE_IN_STACK ||

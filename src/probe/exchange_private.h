@@ -6,6 +6,8 @@
 
 #define NONE         UINT32_MAX
 #define PENDING_MAX  1024 /* packets whose call has not returned */
+#define ARRIVALS_MAX 16384
+#define EARLY_MAX    64
 #define BUCKETS      131072
 #define SETTLE_NS    100000000 /* a complete exchange waits for copies */
 
@@ -21,7 +23,7 @@ enum item_state {
 
 /* One packet of an exchange, as it is known again. */
 struct half {
-	uint64_t hash; /* of size and head */
+	uint64_t hash;             /* of size and head */
 	uint32_t interface;        /* the first: another one is another copy */
 	uint32_t driver_interface; /* the last */
 	uint16_t size;
@@ -50,9 +52,9 @@ struct flow_key {
 
 struct exchange_flow {
 	struct flow_key key;
-	uint32_t next;          /* in its bucket, or free */
-	uint32_t older, newer;  /* by use */
-	uint32_t items;         /* the newest */
+	uint32_t next;         /* in its bucket, or free */
+	uint32_t older, newer; /* by use */
+	uint32_t items;        /* the newest */
 	uint32_t item_count;
 	enum exchange_side side;
 	/* Replies of ambiguous requests that may still come. */
@@ -73,6 +75,15 @@ struct pending {
 	enum leg leg;
 };
 
+/* A packet that is ready on its socket, and nobody has it yet. */
+struct arrival {
+	uint64_t socket; /* 0: it is gone */
+	int64_t stack_ns;
+	uint32_t item, generation; /* NONE: of no exchange */
+	uint16_t size;
+	enum leg leg;
+};
+
 /* Exchanges of one side in order of their requests: a ring. */
 struct queue {
 	uint32_t *items;
@@ -88,6 +99,10 @@ struct exchange_table {
 	struct queue queues[SIDE_COUNT];
 	struct pending pending[PENDING_MAX];
 	uint32_t pending_count;
+	struct arrival arrivals[ARRIVALS_MAX]; /* a ring */
+	uint32_t arrival_first, arrival_count;
+	struct exchange_event early[EARLY_MAX]; /* TAKEN before READY */
+	uint32_t early_count;
 	int64_t now_ns; /* the latest time that was told */
 	uint32_t open;
 	struct exchange_counters counters;
@@ -109,6 +124,19 @@ void exchange_item_close(struct exchange_table *table, struct item *item,
 			 enum item_state state);
 void exchange_stamp(struct item *item, enum leg leg, enum point point,
 		    int64_t at_ns);
+
+/* A reader has the item's packet of this leg. */
+void exchange_take(struct exchange_table *table, struct item *item,
+		   enum leg leg, const struct exchange_event *event);
+
+/* ---- exchange_take.c: which packet a reader of a socket has -------------- */
+
+/* READY, of an item or of none (NULL). */
+void exchange_arrive(struct exchange_table *table, struct item *item,
+		     enum leg leg, const struct exchange_event *event);
+/* TAKEN. */
+void exchange_taken(struct exchange_table *table,
+		    const struct exchange_event *event);
 
 /* The leg of packets that leave this host, or come to it. */
 static inline enum leg exchange_leg(enum exchange_side side, bool comes)
