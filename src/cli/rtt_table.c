@@ -147,7 +147,9 @@ static void layers_print(const struct sheet *sheet)
 		const struct hist *hist =
 			tally_hist(sheet->result->tally, layers[i].which);
 
-		if (hist_count(hist) == 0)
+		if (hist_count(hist) == 0 ||
+		    (sheet->result->watched &&
+		     layers[i].which == TALLY_RTT_CORRECTED))
 			continue;
 		fprintf(sheet->to, "%-*s", sheet->name_width, layers[i].name);
 		values_print(

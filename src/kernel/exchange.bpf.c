@@ -228,18 +228,26 @@ always struct thread *current_get(struct exchange_shared *s)
 		       : 0;
 }
 
-/* A process that was seen to send from a watched port.  Two at once may lose
- * one, which its next packet brings back. */
-always void process_learn(struct exchange_shared *s)
+/* Two at once may lose one, which its next packet brings back.  False: there
+ * is no place left. */
+always int process_add(struct exchange_shared *s, __u32 tgid)
 {
 	__u32 at = s->tgid_count;
 
-	if (at >= EXCHANGE_TGIDS) {
-		__sync_fetch_and_add(&lost_get(s)->threads, 1);
-		return;
-	}
-	s->tgids[at & (EXCHANGE_TGIDS - 1)] = bpf_get_current_pid_tgid() >> 32;
+	if (at >= EXCHANGE_TGIDS)
+		return 0;
 	s->tgid_count = at + 1;
+	KEEP(at); /* for old verifiers the mask alone is the bound */
+	at &= EXCHANGE_TGIDS - 1;
+	s->tgids[at] = tgid;
+	return 1;
+}
+
+/* A process that was seen to send from a watched port. */
+always void process_learn(struct exchange_shared *s)
+{
+	if (!process_add(s, bpf_get_current_pid_tgid() >> 32))
+		__sync_fetch_and_add(&lost_get(s)->threads, 1);
 }
 
 /* ---- ports -------------------------------------------------------------- */
@@ -756,15 +764,12 @@ int BPF_PROG(exchange_return, void *registers, long result)
 always void wanted_check(struct exchange_shared *s, __u32 nr, __u32 tgid)
 {
 	for (__u32 i = 0; i < EXCHANGE_TGIDS; i++) {
-		__u32 at = s->tgid_count;
-
 		if (i >= s->wanted_count)
 			return;
-		if (s->wanted[i] != nr || at >= EXCHANGE_TGIDS)
+		if (s->wanted[i] != nr)
 			continue;
 		s->wanted[i] = 0;
-		s->tgids[at & (EXCHANGE_TGIDS - 1)] = tgid;
-		s->tgid_count = at + 1;
+		(void)process_add(s, tgid);
 		return;
 	}
 }

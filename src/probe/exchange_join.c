@@ -330,7 +330,7 @@ static void packet_stamp(struct exchange_table *table,
 	enum leg leg =
 		item ? exchange_leg(item->side, found->comes) : LEG_FORWARD;
 
-	table->counters.stamps_strange += !item;
+	table->counters.stamps_strange += !item && !enough(table);
 	if (item && event->kind == EXCHANGE_OUT_DRIVER) {
 		half_of(table, item, found)->driver_interface =
 			event->interface;
