@@ -22,7 +22,7 @@ struct view {
 	struct rtt_result result;
 	struct rtt_store *store;
 	struct rtt_plot *plot;
-	char host[80], prefix[4000];
+	char host[80], prefix[4000], kept[4000];
 	uint64_t trips;
 	struct mono since;
 };
@@ -83,10 +83,14 @@ static int outputs_begin(struct watch *watch, struct view *view,
 			       options->plot, side);
 		rc = rtt_plot_open(view->prefix, &view->plot);
 	}
-	if (rc < 0 && options->store)
-		rc = rtt_store_open(options->store, &view->result,
-				    &view->store);
-	return rc;
+	if (rc >= 0 || !options->store)
+		return rc;
+	(void)snprintf(view->kept, sizeof view->kept, "%s", options->store);
+	/* A store has one run at a time: the other side has its own file. */
+	if (watch->views[SIDE_SERVER].store || watch->views[SIDE_CLIENT].store)
+		(void)snprintf(view->kept, sizeof view->kept, "%s-%s",
+			       options->store, side);
+	return rtt_store_open(view->kept, &view->result, &view->store);
 }
 
 static void view_begin(struct watch *watch, enum exchange_side side)
