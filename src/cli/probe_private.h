@@ -38,7 +38,7 @@ struct rtt_options {
 	int64_t port, rate, interval_ns, count, duration_ns, size, dscp,
 		reply_dscp, ttl, timeout_ns, seed, cpu, sender, reflector,
 		python_port, tier;
-	char *local, *interface, *against, *store, *plot;
+	char *local, *interface, *against, *store, *plot, *watch;
 	bool ip4, ip6, echo, poisson, sleep, realtime, hardware, unstamped,
 		interleave, json, explain;
 	struct key_options key;

@@ -232,11 +232,23 @@ static const struct option_row view_rows[] = {
 	 .help = "write PREFIX-waterfall.svg, -times.svg, -cdf.svg"},
 };
 
+static const struct option_row watch_rows[] = {
+	{.name = "watch",
+	 .type = OPTION_TEXT,
+	 .offset = AT(watch),
+	 .min = 1,
+	 .placeholder = "PID|PORT",
+	 .preset_note = "packets of our own",
+	 .help = "instead of a host: stamp another program's requests and "
+		 "replies"},
+};
+
 static const struct option_group groups[] = {
 	{"Sending", send_rows, COUNT(send_rows), 0},
 	{"Packets", packet_rows, COUNT(packet_rows), 0},
 	{"Host", host_rows, COUNT(host_rows), 0},
 	{"Key", key_rows, KEY_ROWS_COUNT, AT(key)},
+	{"Other programs", watch_rows, COUNT(watch_rows), 0},
 	{"Interpreter", tax_rows, COUNT(tax_rows), 0},
 	{"View", view_rows, COUNT(view_rows), 0},
 	{"Others", common_rows, COMMON_ROWS_COUNT, AT(common)},
@@ -496,10 +508,14 @@ static int rtt_main(const struct verb *verb, int argc, char **argv)
 		return usage_fail("%s", err_sentence(-ENOMEM));
 	}
 	rc = verb_line_parse(verb, argc, argv, &options, &line);
-	if (rc < 0 && line.rest_count != 1)
+	if (rc < 0 && options.watch && line.rest_count != 0)
+		rc = usage_fail("rtt: takes a host or --watch, not both");
+	if (rc < 0 && !options.watch && line.rest_count != 1)
 		rc = usage_fail("rtt: takes one host");
 	if (rc < 0 && options.count > 0 && options.duration_ns > 0)
 		rc = usage_fail("count, duration: only one of them");
+	if (rc < 0 && options.watch)
+		rc = rtt_watch_run(&options);
 	if (rc < 0)
 		rc = rtt_python_check(&options);
 	if (rc < 0)
@@ -512,7 +528,7 @@ static int rtt_main(const struct verb *verb, int argc, char **argv)
 const struct verb rtt_verb = {
 	.name = "rtt",
 	.main = rtt_main,
-	.synopsis = "HOST[:PORT] [OPTION...]",
+	.synopsis = "HOST[:PORT] [OPTION...]\n--watch PID|PORT [OPTION...]",
 	.line = "round trips to a reflector, stamped at every layer",
 	.about = "Sends numbered packets (STAMP, RFC 8762) to 'sonde reflect' "
 		 "or another STAMP or\n"
@@ -524,6 +540,7 @@ const struct verb rtt_verb = {
 	.examples = "  sonde rtt 192.0.2.1\n"
 		    "  sonde rtt host.example --count 1000 --rate 1k --json\n"
 		    "  sonde rtt [2001:db8::1]:8620 --key-file ./key\n"
-		    "  sonde rtt 192.0.2.1 --sender python --count 1000\n",
+		    "  sonde rtt 192.0.2.1 --sender python --count 1000\n"
+		    "  sonde rtt --watch port:53 --duration 1m\n",
 	.options = &table,
 };

@@ -98,18 +98,15 @@ static void layers_json(const struct trip *trip, FILE *to)
 	}
 }
 
-void rtt_trip_json(const struct trip *trip, point_set points, FILE *to)
+/* What stands behind "type" and, of another program's, "side". */
+static void trip_members_json(const struct trip *trip, point_set points,
+			      FILE *to)
 {
-	point_set ends = POINT_BIT(LEG_FORWARD, POINT_SEND) |
-			 POINT_BIT(LEG_BACK, POINT_RECEIVE);
-	bool known = (trip->stamped & ends) == ends;
+	int64_t rtt_ns = 0;
+	bool known = trip_rtt_ns(trip, &rtt_ns);
 
-	fprintf(to, "{\"type\":\"packet\",\"seq\":%u,\"fate\":\"%s\",",
-		trip->seq, fate(trip));
-	number_or_null("rtt_ns", known,
-		       trip->at_ns[LEG_BACK][POINT_RECEIVE] -
-			       trip->at_ns[LEG_FORWARD][POINT_SEND],
-		       to);
+	fprintf(to, "\"seq\":%u,\"fate\":\"%s\",", trip->seq, fate(trip));
+	number_or_null("rtt_ns", known, rtt_ns, to);
 	putc(',', to);
 	number_or_null("late_ns", !(trip->flags & TRIP_SKIPPED), trip->late_ns,
 		       to);
@@ -118,6 +115,20 @@ void rtt_trip_json(const struct trip *trip, point_set points, FILE *to)
 	heads_json(trip, to);
 	segments_json(trip, trip_points(trip, points), to);
 	fputs("}\n", to);
+}
+
+void rtt_trip_json(const struct trip *trip, point_set points, FILE *to)
+{
+	fputs("{\"type\":\"packet\",", to);
+	trip_members_json(trip, points, to);
+}
+
+void rtt_exchange_json(enum exchange_side side, const struct trip *trip,
+		       point_set points, FILE *to)
+{
+	fprintf(to, "{\"type\":\"packet\",\"side\":\"%s\",",
+		exchange_side_words[side]);
+	trip_members_json(trip, points, to);
 }
 
 static void hist_json(const char *name, const struct hist *hist, FILE *to)

@@ -32,8 +32,6 @@ int rtt_plot_open(const char *prefix, struct rtt_plot **ret_plot)
 
 void rtt_plot_trip(struct rtt_plot *plot, const struct trip *trip)
 {
-	point_set ends = POINT_BIT(LEG_FORWARD, POINT_SEND) |
-			 POINT_BIT(LEG_BACK, POINT_RECEIVE);
 	int64_t ns;
 
 	if (trip->flags & (TRIP_SKIPPED | TRIP_FAILED | TRIP_VOID))
@@ -42,10 +40,8 @@ void rtt_plot_trip(struct rtt_plot *plot, const struct trip *trip)
 		export_series_lose(&plot->series[0], trip->slot_ns);
 		return;
 	}
-	if ((trip->stamped & ends) == ends)
-		export_series_add(&plot->series[0], trip->slot_ns,
-				  trip->at_ns[LEG_BACK][POINT_RECEIVE] -
-					  trip->at_ns[LEG_FORWARD][POINT_SEND]);
+	if (trip_rtt_ns(trip, &ns))
+		export_series_add(&plot->series[0], trip->slot_ns, ns);
 	for (int layer = 0; layer < LAYER_COUNT; layer++) {
 		if (trip_layer_ns(trip, (enum layer)layer, &ns))
 			export_series_add(&plot->series[1 + layer],

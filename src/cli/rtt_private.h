@@ -28,6 +28,8 @@ struct rtt_result {
 	struct sender_counters counters;
 	uint64_t trips_lost;
 	bool ended;
+	const struct exchanger *watched; /* another program; NULL: ours */
+	enum exchange_side side;         /* of that program */
 };
 
 /* Returns 0 or -ENOMEM. */
@@ -88,7 +90,18 @@ char *rtt_ns_short(int64_t ns, char ret_text[static TEXT_SIZE]);
 /* The whole result for people; 'width' columns at least 80. */
 void rtt_table_print(const struct rtt_result *result, int width, FILE *to);
 
+/* ---- rtt_watch.c -------------------------------------------------------- */
+
+/* The whole verb, with options.watch.  Returns the exit code. */
+int rtt_watch_run(const struct rtt_options *options);
+/* What was counted, in place of slots and losses. */
+void rtt_watch_counts_print(const struct rtt_result *result, FILE *to);
+
 /* ---- rtt_json.c --------------------------------------------------------- */
+
+/* As rtt_trip_json(), of another program. */
+void rtt_exchange_json(enum exchange_side side, const struct trip *trip,
+		       point_set points, FILE *to);
 
 /* Members of the summary, each with a comma before it. */
 void rtt_result_json(const struct rtt_result *result, FILE *to);

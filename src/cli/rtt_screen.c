@@ -107,6 +107,12 @@ static void fill_line(int line)
 static void head_draw(const struct rtt_result *result)
 {
 	fill_line(0);
+	if (result->watched) {
+		tui_put(0, 1, tui_color(PAINT_HEAD),
+			"sonde rtt --watch %s  %s  %.3g exchanges/s",
+			result->address, result->host, result->rate_hz);
+		return;
+	}
 	tui_put(0, 1, tui_color(PAINT_HEAD),
 		"sonde rtt  %s  %g/s  %zu bytes  %s", result->host,
 		result->rate_hz, result->size, tier_words[result->tier]);

@@ -164,16 +164,12 @@ static void period_begin(struct rtt_store *store, struct wall from)
 static void hists_add(struct rtt_store *store, const struct trip *trip)
 {
 	const struct rtt_result *result = store->result;
-	point_set ends = POINT_BIT(LEG_FORWARD, POINT_SEND) |
-			 POINT_BIT(LEG_BACK, POINT_RECEIVE);
 	int64_t ns;
 
 	if (trip->flags & (TRIP_LOST | TRIP_VOID))
 		return;
-	if ((trip->stamped & ends) == ends)
-		hist_add(store->layers[0],
-			 trip->at_ns[LEG_BACK][POINT_RECEIVE] -
-				 trip->at_ns[LEG_FORWARD][POINT_SEND]);
+	if (trip_rtt_ns(trip, &ns))
+		hist_add(store->layers[0], ns);
 	for (int layer = 0; layer < LAYER_COUNT; layer++) {
 		if (trip_layer_ns(trip, (enum layer)layer, &ns))
 			hist_add(store->layers[1 + layer], ns);

@@ -116,6 +116,14 @@ static void head_print(const struct sheet *sheet)
 	const struct rtt_options *options = result->options;
 	bool named = strcmp(result->host, result->address) != 0;
 
+	if (result->watched) {
+		fprintf(sheet->to,
+			"%s (%s), %.3g exchanges/s, tier %s: %d points\n\n",
+			result->host, result->address, result->rate_hz,
+			tier_words[result->tier],
+			__builtin_popcountll(result->points));
+		return;
+	}
 	fprintf(sheet->to,
 		"%s%s%s%s, %g packets/s%s of %zu bytes, tier %s: %d points\n\n",
 		named ? result->host : "", named ? " (" : "", result->address,
@@ -153,7 +161,9 @@ static void layers_print(const struct sheet *sheet)
 		const struct hist *hist =
 			tally_hist(sheet->result->tally, layers[i].which);
 
-		if (hist_count(hist) == 0)
+		if (hist_count(hist) == 0 ||
+		    (sheet->result->watched &&
+		     layers[i].which == TALLY_RTT_CORRECTED))
 			continue;
 		fprintf(sheet->to, "%-*s", sheet->name_width, layers[i].name);
 		values_print(
@@ -165,9 +175,10 @@ static void layers_print(const struct sheet *sheet)
 		putc('\n', sheet->to);
 	}
 	fprintf(sheet->to,
-		"%*s> there, = in the reflector, < back; n, u, m: nano-, "
-		"micro-, milliseconds\n",
-		0, "");
+		"> there, = %s, < back; n, u, m: nano-, micro-, milliseconds\n",
+		!sheet->result->watched              ? "in the reflector"
+		: sheet->result->side == SIDE_SERVER ? "in the program"
+						     : "beyond this host");
 }
 
 static void counts_print(const struct sheet *sheet)
@@ -329,6 +340,8 @@ static void owners_print(const struct sheet *sheet)
 		return;
 	fprintf(sheet->to, "\nWhose time: %s.\n",
 		rtt_owners_text(sheet->result, &sheet->shares, text));
+	if (sheet->result->watched)
+		return;
 	fprintf(sheet->to,
 		"            (%.0f %% of it on the reflector's host)\n",
 		100 * (remote[OWNER_APPLICATION] + remote[OWNER_KERNEL]));
@@ -356,9 +369,13 @@ void rtt_table_print(const struct rtt_result *result, int width, FILE *to)
 	head_print(&sheet);
 	segments_print(&sheet);
 	layers_print(&sheet);
-	counts_print(&sheet);
-	offset_print(&sheet);
-	cost_print(&sheet);
+	if (result->watched) {
+		rtt_watch_counts_print(result, to);
+	} else {
+		counts_print(&sheet);
+		offset_print(&sheet);
+		cost_print(&sheet);
+	}
 	quality_print(&sheet);
 	owners_print(&sheet);
 }

@@ -18,9 +18,12 @@ struct points_program {
 extern const struct points_program points_programs[];
 extern const size_t points_program_count;
 
-/* The compiled programs: points_object.c, made by tools/embed.py. */
+/* The compiled programs: points_object.c and exchange_object.c, made by
+ * tools/embed.py. */
 extern const unsigned char points_object[];
 extern const size_t points_object_size;
+extern const unsigned char exchange_object[];
+extern const size_t exchange_object_size;
 
 /* points_clock.c: what to add to a time of the programs to have wall time. */
 int64_t points_offset_ns(int64_t sample_ns);

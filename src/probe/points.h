@@ -146,6 +146,11 @@ size_t trip_segments(point_set set, struct segment ret_segments[SEGMENT_MAX]);
 bool trip_segment_ns(const struct trip *trip, const struct segment *segment,
 		     int64_t offset_ns, int64_t *ret_ns);
 
+/* From the trip's first point to its last: from SEND to RECEIVE; of a trip of
+ * which one host is known (exchange.h) from CALL to RETURN, or in a server
+ * from RECEIVED to DRIVER.  False: a stamp is missing. */
+bool trip_rtt_ns(const struct trip *trip, int64_t *ret_ns);
+
 /* The points of 'set' that this trip should have: a reader who was not asleep
  * was not woken, so that these points are absent and not missing.  Complete
  * trips have them all. */

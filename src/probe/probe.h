@@ -14,6 +14,7 @@
  *     reflector.h  answers
  *     offset.h     the other host's clock: estimate and interval
  *     tally.h      loss, order, jitter, distributions
+ *     exchange.h   requests and replies of other programs as trips
  *     explain.h    which part of the trip moved, and why
  *
  * This header is the room's one; the others are its parts.
@@ -26,6 +27,7 @@
 #ifndef PROBE_H
 #define PROBE_H
 
+#include "probe/exchange.h"
 #include "probe/explain.h"
 #include "probe/message.h"
 #include "probe/offset.h"

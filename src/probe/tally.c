@@ -111,15 +111,11 @@ static void omission_answered(struct tally *tally, int64_t rtt_ns)
 
 static void rtt_add(struct tally *tally, const struct trip *trip)
 {
-	point_set ends = POINT_BIT(LEG_FORWARD, POINT_SEND) |
-			 POINT_BIT(LEG_BACK, POINT_RECEIVE);
 	int64_t late_ns = trip->late_ns > 0 ? trip->late_ns : 0;
 	int64_t rtt_ns;
 
-	if ((trip->stamped & ends) != ends)
+	if (!trip_rtt_ns(trip, &rtt_ns))
 		return;
-	rtt_ns = trip->at_ns[LEG_BACK][POINT_RECEIVE] -
-		 trip->at_ns[LEG_FORWARD][POINT_SEND];
 	hist_add(tally->hists[TALLY_RTT], rtt_ns);
 	hist_add(tally->hists[TALLY_RTT_CORRECTED], rtt_ns + late_ns);
 	hist_add(tally->hists[trip->flags & TRIP_UNSTAMPED ? TALLY_RTT_UNSTAMPED

@@ -78,6 +78,24 @@ bool trip_segment_ns(const struct trip *trip, const struct segment *segment,
 	return true;
 }
 
+static bool ends_ns(const struct trip *trip, enum point first, enum point last,
+		    int64_t *ret_ns)
+{
+	if (!trip_has(trip, POINT_BIT(LEG_FORWARD, first) |
+				    POINT_BIT(LEG_BACK, last)))
+		return false;
+	*ret_ns = trip->at_ns[LEG_BACK][last] - trip->at_ns[LEG_FORWARD][first];
+	return true;
+}
+
+bool trip_rtt_ns(const struct trip *trip, int64_t *ret_ns)
+{
+	if (trip->stamped & POINT_BIT(LEG_FORWARD, POINT_SEND))
+		return ends_ns(trip, POINT_SEND, POINT_RECEIVE, ret_ns);
+	return ends_ns(trip, POINT_CALL, POINT_RETURN, ret_ns) ||
+	       ends_ns(trip, POINT_RECEIVED, POINT_DRIVER, ret_ns);
+}
+
 /* What lies between two points of each leg, the reflector's part taken out
  * by its own clock: no offset counts. */
 static bool layer_ns(const struct trip *trip, enum point out, enum point in,
