@@ -100,6 +100,7 @@ struct container {
 	bool used, named, pathed, spaced;
 	bool told;   /* by a manager's file */
 	bool stated; /* by runc's */
+	bool sure;   /* the path names the runtime */
 };
 
 struct cgroup {

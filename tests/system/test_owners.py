@@ -6,7 +6,6 @@ networks are none, and they are ended by process id.  A runtime that is not
 installed is skipped by its name; 'tools/setup containers' installs them.
 """
 import contextlib
-import ctypes
 import functools
 import hashlib
 import io
@@ -175,20 +174,25 @@ LEAVINGS = ("docker", "kubepods", "libpod_parent", "lxc.", "payload", "sonde-", 
 def cgroup_folders():
     """Folders of cgroups, by the part below their tree's root, that are named as runtimes name them."""
     tops = [CGROUPS] if (CGROUPS / "cgroup.controllers").exists() else sorted(CGROUPS.glob("*"))
-    return {path for top in tops for name in LEAVINGS for start in top.glob(f"{name}*") if start.is_dir()
-            for path in (start, *start.rglob("*/"))}
+    return {pathlib.Path(path) for top in tops for name in LEAVINGS for start in top.glob(f"{name}*")
+            for path, _, _ in os.walk(start)}
 
 
-def reap():
-    """Daemons' children that ended as this process' own."""
-    with contextlib.suppress(ChildProcessError):
-        while os.waitpid(-1, os.WNOHANG)[0]:
-            pass
+def remove_cgroups(before):
+    """Empty ones that are new; monitors take their time to end and to leave theirs."""
+    for _ in range(100):
+        new = cgroup_folders() - before
+        for left in sorted(new, key=lambda path: -len(str(path))):
+            with contextlib.suppress(OSError):
+                left.rmdir()
+        if not new:
+            return
+        time.sleep(0.02)
 
 
 @contextlib.contextmanager
 def folder():
-    """A temporary folder; behind it no mount, no zombie, no empty cgroup that was not there before."""
+    """A temporary folder; behind it no mount and no empty cgroup that was not there before."""
     before = cgroup_folders()
     with lab.folder() as path:
         path.chmod(0o755)
@@ -196,10 +200,7 @@ def folder():
             yield path
         finally:
             unmount_below(path)
-            reap()
-            for left in sorted(cgroup_folders() - before, key=lambda path: -len(str(path))):
-                with contextlib.suppress(OSError):
-                    left.rmdir()
+            remove_cgroups(before)
 
 
 # ---- docker ----
@@ -370,7 +371,7 @@ def containerd_and_what_is_executed_into_it():
             names = {"sonde-ctr": 10401, "sonde-pods": 10402}
             try:
                 ctr("run", "-d", IMAGE, "sonde-ctr", "/bin/sleep", "10401")
-                ctr("run", "-d", "--cgroup", "kubepods/burstable/pod11111111-2222-3333-4444-555555555555/sonde-pods",
+                ctr("run", "-d", "--cgroup", "/kubepods/burstable/pod11111111-2222-3333-4444-555555555555/sonde-pods",
                     IMAGE, "sonde-pods", "/bin/sleep", "10402")
                 with sleeping("ctr", "-a", home / "c.sock", "-n", "sonde-space", "task", "exec", "--exec-id", "later",
                               "sonde-ctr", seconds=10403):
@@ -472,8 +473,6 @@ def end_sleepers(seconds):
 
 
 if __name__ == "__main__":
-    # What daemons leave behind is this process' to reap.
-    ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)  # PR_SET_CHILD_SUBREAPER
     lab.main(docker_its_names_and_what_is_executed_into_it,
              podman_of_root_and_what_is_executed_into_it,
              podman_in_a_pod,
