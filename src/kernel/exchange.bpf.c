@@ -411,8 +411,10 @@ always void record_fill(struct sk_buff *skb, const struct headers *headers,
 
 always __u8 role_of(struct sock *sk)
 {
-	__u8 locks = BPF_CORE_READ_BITFIELD_PROBED(sk, sk_userlocks);
+	__u8 locks;
 
+	KEEP(sk); /* no address is made of it before it is known not to be 0 */
+	locks = BPF_CORE_READ_BITFIELD_PROBED(sk, sk_userlocks);
 	return ROLE_KNOWN | (locks & BINDPORT_LOCK ? ROLE_BOUND : 0) |
 	       (sk->__sk_common.skc_dport ? ROLE_CONNECTED : 0);
 }
@@ -484,20 +486,21 @@ int BPF_PROG(exchange_queue, struct sk_buff *skb)
 	struct exchange_record record;
 	struct headers headers;
 	struct place place;
+	struct sock *sk = skb->sk;
 	__u64 call_ns;
 
 	if (!s || !packet_find(skb->head + skb->network_header, 1, &headers,
 			       &place))
 		return 0;
 	if (!net_matches(s, skb->dev) ||
-	    !out_counts(s, skb->sk, place.local_port, &call_ns))
+	    !out_counts(s, sk, place.local_port, &call_ns))
 		return 0;
 	__builtin_memset(&record, 0, sizeof record);
 	record.at_ns = now_ns(s);
 	record.other_ns = call_ns;
 	record.kind = RECORD_OUT_QUEUE;
-	if (is_of(skb->sk, place.local_port))
-		record.role = role_of(skb->sk);
+	if (sk && is_of(sk, place.local_port))
+		record.role = role_of(sk);
 	record.interface = skb->dev->ifindex;
 	record_fill(skb, &headers, &place, &record);
 	record_put(s, &record);
