@@ -26,6 +26,7 @@
 #define ARRIVAL_NS   1000000
 #define FRAGMENT     0x1fff
 #define NOT_TAKEN    0x2002 /* MSG_PEEK, MSG_ERRQUEUE */
+#define BINDPORT_LOCK 8 /* SOCK_BINDPORT_LOCK */
 #define ARM_SECOND   1 /* register of a call's second parameter */
 #define KEEP(value)  asm volatile("" : "+r"(value))
 #define always       static __always_inline
@@ -55,12 +56,14 @@ struct net_device {
 
 struct sock_common {
 	__u16 skc_num;
+	__u16 skc_dport;
 	possible_net_t skc_net;
 };
 
 struct sock {
 	struct sock_common __sk_common;
 	__u16 sk_protocol;
+	__u8 sk_userlocks : 4;
 };
 
 struct sk_buff {
@@ -406,6 +409,16 @@ always void record_fill(struct sk_buff *skb, const struct headers *headers,
 	head_set(skb, place, record);
 }
 
+always __u8 role_of(struct sock *sk)
+{
+	__u8 locks;
+
+	KEEP(sk); /* no address is made of it before it is known not to be 0 */
+	locks = BPF_CORE_READ_BITFIELD_PROBED(sk, sk_userlocks);
+	return ROLE_KNOWN | (locks & BINDPORT_LOCK ? ROLE_BOUND : 0) |
+	       (sk->__sk_common.skc_dport ? ROLE_CONNECTED : 0);
+}
+
 always void record_put(struct exchange_shared *s,
 		       const struct exchange_record *record)
 {
@@ -473,18 +486,21 @@ int BPF_PROG(exchange_queue, struct sk_buff *skb)
 	struct exchange_record record;
 	struct headers headers;
 	struct place place;
+	struct sock *sk = skb->sk;
 	__u64 call_ns;
 
 	if (!s || !packet_find(skb->head + skb->network_header, 1, &headers,
 			       &place))
 		return 0;
 	if (!net_matches(s, skb->dev) ||
-	    !out_counts(s, skb->sk, place.local_port, &call_ns))
+	    !out_counts(s, sk, place.local_port, &call_ns))
 		return 0;
 	__builtin_memset(&record, 0, sizeof record);
 	record.at_ns = now_ns(s);
 	record.other_ns = call_ns;
 	record.kind = RECORD_OUT_QUEUE;
+	if (sk && is_of(sk, place.local_port))
+		record.role = role_of(sk);
 	record.interface = skb->dev->ifindex;
 	record_fill(skb, &headers, &place, &record);
 	record_put(s, &record);
@@ -591,6 +607,7 @@ always void ready_note(struct sock *sk)
 	record->at_ns = now_ns(s);
 	record->socket = bpf_get_socket_cookie((void *)sk);
 	record->kind = RECORD_IN_READY;
+	record->role = role_of(sk);
 	record_put(s, record);
 	record->at_ns = 0;
 }

@@ -461,6 +461,8 @@ static int record_take(void *context, void *data, size_t size)
 	event.thread = record->thread;
 	event.call = record->call;
 	event.socket = record->socket;
+	event.bound = (record->role & ROLE_BOUND) != 0;
+	event.connected = (record->role & ROLE_CONNECTED) != 0;
 	event.packet.size = record->size;
 	if (size >= sizeof *record) {
 		event.interface = record->interface;

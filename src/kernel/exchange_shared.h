@@ -16,6 +16,9 @@
 #define EXCHANGE_PORTS   65536
 #define EXCHANGE_RECORDS (1u << 23) /* bytes between kernel and loader */
 #define EXCHANGE_FOREVER (~0ULL)
+#define ROLE_KNOWN       1 /* the socket is */
+#define ROLE_BOUND       2 /* to a port that the program chose */
+#define ROLE_CONNECTED   4
 
 /* Numbers of enum exchange_kind, which is not known to BPF; exchange.c
  * asserts them. */
@@ -47,7 +50,8 @@ struct exchange_record {
 	__u8 kind;
 	__u8 ip_version;
 	__u8 head_size;
-	__u8 unused[3];
+	__u8 role; /* QUEUE, READY: of the socket */
+	__u8 unused[2];
 	__u8 local[16], remote[16];
 	__u8 head[EXCHANGE_HEAD];
 };

@@ -57,6 +57,9 @@ struct exchange_event {
 	uint64_t socket; /* any number that is its own */
 	uint32_t thread, call;
 	uint32_t interface; /* index */
+	/* Of the socket; QUEUE, READY: to a port of the program's choice; to a
+	 * peer. */
+	bool bound, connected;
 	struct exchange_packet packet;
 };
 
@@ -92,7 +95,8 @@ extern const size_t exchange_counter_count;
 struct exchange_options {
 	int64_t timeout_ns; /* a later reply is none */
 	int64_t begun_ns;   /* the watch began: until a time limit later a
-			       flow's first packet may be a reply */
+			       flow's first packet may be a reply, which
+			       ports and sockets tell */
 	/* Ports that the system gives to clients, both included. */
 	uint16_t client_port_low, client_port_high;
 	bool one_process; /* exchanges that no stamped thread took part in

@@ -29,38 +29,100 @@ static bool is_client_port(const struct exchange_table *table, uint16_t port)
 	       port <= table->options.client_port_high;
 }
 
+/* While the watch is young a flow's first packet may be a reply. */
+static bool is_young(const struct exchange_table *table,
+		     const struct exchange_event *event)
+{
+	return event->at_ns - table->options.begun_ns <
+	       table->options.timeout_ns;
+}
+
+/* Ports alone do not say who is the server. */
+static bool ports_alike(const struct exchange_table *table,
+			const struct exchange_packet *packet)
+{
+	return is_client_port(table, packet->local_port) ==
+	       is_client_port(table, packet->remote_port);
+}
+
 /* The first packet of a flow decides whose the request is; one that says that
  * it is a reply is none, and so is, while the watch is young, one that goes
- * from a server's port to a client's. */
+ * from a server's port to a client's, or leaves a socket that looks like a
+ * server's. */
 static bool begins_flow(const struct exchange_table *table,
 			const struct exchange_event *event, bool comes)
 {
 	const struct exchange_packet *packet = &event->packet;
-	uint16_t from = comes ? packet->remote_port : packet->local_port;
-	uint16_t to = comes ? packet->local_port : packet->remote_port;
-	bool young = event->at_ns - table->options.begun_ns <
-		     table->options.timeout_ns;
 
 	if (exchange_is_reply(packet, comes))
 		return false;
-	return !young || is_client_port(table, from) ||
-	       !is_client_port(table, to);
+	if (!is_young(table, event))
+		return true;
+	if (ports_alike(table, packet))
+		return comes || !event->bound || event->connected;
+	return is_client_port(table,
+			      comes ? packet->remote_port : packet->local_port);
 }
 
 static bool flow_begin(struct exchange_table *table, struct found *found)
 {
-	if (!begins_flow(table, found->event, found->comes)) {
+	const struct exchange_event *event = found->event;
+	struct exchange_flow *flow;
+
+	if (!begins_flow(table, event, found->comes)) {
 		table->counters.unasked++;
 		return false;
 	}
-	found->flow = exchange_flow_make(&table->flows, &found->event->packet);
+	found->flow = exchange_flow_make(&table->flows, &event->packet);
 	if (found->flow == NONE) {
 		table->counters.no_room++;
 		return false;
 	}
-	exchange_flow_at(table, found->flow)->side =
-		found->comes ? SIDE_SERVER : SIDE_CLIENT;
+	flow = exchange_flow_at(table, found->flow);
+	flow->side = found->comes ? SIDE_SERVER : SIDE_CLIENT;
+	flow->unsure =
+		is_young(table, event) && ports_alike(table, &event->packet);
 	return true;
+}
+
+/* It began with a reply: the other side has the requests. */
+static void flow_turn(struct exchange_table *table, struct exchange_flow *flow)
+{
+	for (uint32_t at = flow->items; at != NONE;
+	     at = table->items[at].next) {
+		struct item *item = &table->items[at];
+
+		if (item->state == ITEM_GONE)
+			continue;
+		if (item->state == ITEM_ANSWERED)
+			table->counters.by_order--;
+		exchange_item_close(table, item, ITEM_GONE);
+		/* What was taken for a request must not look like one. */
+		memset(&item->request, 0, sizeof item->request);
+		memset(&item->reply, 0, sizeof item->reply);
+		table->counters.requests--;
+		table->counters.unasked++;
+	}
+	flow->side = flow->side == SIDE_SERVER ? SIDE_CLIENT : SIDE_SERVER;
+	flow->unsure = false;
+}
+
+/* A client's socket, whose port the system chose, has no requests; and what
+ * repeats all of the last "reply" is itself the reply. */
+static bool flow_is_turned(const struct exchange_table *table,
+			   const struct exchange_flow *flow,
+			   const struct exchange_event *event)
+{
+	const struct item *item =
+		flow->items != NONE ? &table->items[flow->items] : NULL;
+
+	if (!flow->unsure)
+		return false;
+	if (event->kind == EXCHANGE_IN_READY)
+		return flow->side == SIDE_SERVER && !event->bound &&
+		       event->connected;
+	return item && item->state == ITEM_ANSWERED &&
+	       exchange_identified(&item->reply, &event->packet);
 }
 
 /* ---- requests ------------------------------------------------------------ */
@@ -216,6 +278,7 @@ static void reply_add(struct exchange_table *table, const struct found *found)
 		passed_on(c.same, event, found->comes);
 	} else if (c.identified_count == 1) {
 		table->counters.by_identifier++;
+		flow->unsure = false;
 		reply_join(table, c.identified, found);
 	} else if (c.identified_count == 0 && c.over) {
 		over_count(table, c.over, flow);
@@ -234,13 +297,21 @@ static void reply_add(struct exchange_table *table, const struct found *found)
 
 static void packet_begin(struct exchange_table *table, struct found *found)
 {
+	struct exchange_flow *flow;
+
 	if (found->flow == NONE && !flow_begin(table, found))
 		return;
 	exchange_flow_touch(&table->flows, found->flow);
-	if (is_request(exchange_flow_at(table, found->flow), found->comes))
+	flow = exchange_flow_at(table, found->flow);
+	if (is_request(flow, found->comes) &&
+	    flow_is_turned(table, flow, found->event)) {
+		flow_turn(table, flow);
+		table->counters.unasked++;
+	} else if (is_request(flow, found->comes)) {
 		request_add(table, found);
-	else
+	} else {
 		reply_add(table, found);
+	}
 }
 
 /* ---- what comes after -----------------------------------------------------
@@ -339,6 +410,10 @@ static void packet_stamp(struct exchange_table *table,
 		if (item)
 			exchange_stamp(item, leg, POINT_READY, event->at_ns);
 		exchange_arrive(table, item, leg, event);
+		if (item &&
+		    flow_is_turned(table, exchange_flow_at(table, found->flow),
+				   event))
+			flow_turn(table, exchange_flow_at(table, found->flow));
 	} else if (item) {
 		exchange_take(table, item, leg, event);
 	}

@@ -57,6 +57,7 @@ struct exchange_flow {
 	uint32_t items;        /* the newest */
 	uint32_t item_count;
 	enum exchange_side side;
+	bool unsure; /* of its side: its first packet may have been a reply */
 	/* Replies of ambiguous requests that may still come. */
 	uint32_t doubt;
 	int64_t doubt_until_ns;

@@ -593,6 +593,83 @@ static void at_first_a_packet_from_a_servers_port_is_a_reply(void **state)
 	bench_end(&bench);
 }
 
+/* Both ports are such as the system gives to clients. */
+static struct exchange_packet between_clients(const char *text)
+{
+	struct exchange_packet packet = text_of(text);
+
+	packet.local_port = EPHEMERAL + 1;
+	return packet;
+}
+
+static void at_first_what_comes_to_a_clients_socket_is_a_reply(void **state)
+{
+	struct exchange_event event;
+	struct bench bench;
+
+	(void)state;
+	bench_begin(&bench);
+	bench.options.begun_ns = BEGIN - 1;
+	bench_make(&bench);
+	put(&bench, EXCHANGE_IN_STACK, 0, between_clients("answer"));
+	event = event_of(EXCHANGE_IN_READY, 200, between_clients("answer"));
+	event.connected = true;
+	exchange_add(bench.table, &event);
+	assert_int_equal(counters(&bench).unasked, 1);
+	leaves(&bench, 1 * MS, between_clients("question"));
+	comes(&bench, 3 * MS, between_clients("answer"), 1);
+	later(&bench, 500 * MS);
+	assert_int_equal(bench.count, 1);
+	assert_int_equal(bench.out[0].side, SIDE_CLIENT);
+	assert_int_equal(bench.out[0].trip.rtt_ns, 2 * MS + 900);
+	sound(&bench);
+	bench_end(&bench);
+}
+
+static void at_first_what_leaves_a_servers_socket_is_a_reply(void **state)
+{
+	struct exchange_event event;
+	struct bench bench;
+
+	(void)state;
+	bench_begin(&bench);
+	bench.options.begun_ns = BEGIN - 1;
+	bench_make(&bench);
+	event = event_of(EXCHANGE_OUT_QUEUE, 0, between_clients("answer"));
+	event.bound = true;
+	exchange_add(bench.table, &event);
+	assert_int_equal(counters(&bench).unasked, 1);
+	comes(&bench, 1 * MS, between_clients("question"), 1);
+	leaves(&bench, 2 * MS, between_clients("answer"));
+	later(&bench, 500 * MS);
+	assert_int_equal(bench.count, 1);
+	assert_int_equal(bench.out[0].side, SIDE_SERVER);
+	sound(&bench);
+	bench_end(&bench);
+}
+
+static void a_side_that_was_mistaken_is_turned(void **state)
+{
+	struct bench bench;
+
+	(void)state;
+	bench_begin(&bench);
+	bench.options.begun_ns = BEGIN - 1;
+	bench_make(&bench);
+	comes(&bench, 0, between_clients("one"), 1); /* echoed to a client */
+	leaves(&bench, 10 * MS, between_clients("two"));
+	comes(&bench, 12 * MS, between_clients("two"), 2);
+	leaves(&bench, 20 * MS, between_clients("three"));
+	comes(&bench, 25 * MS, between_clients("three"), 3);
+	later(&bench, 500 * MS);
+	assert_int_equal(bench.count, 1);
+	assert_int_equal(bench.out[0].side, SIDE_CLIENT);
+	assert_int_equal(bench.out[0].trip.rtt_ns, 5 * MS + 900);
+	assert_int_equal(counters(&bench).by_order, 0);
+	sound(&bench);
+	bench_end(&bench);
+}
+
 static void a_dns_response_begins_nothing(void **state)
 {
 	struct exchange_packet packet = dns_of(1, true, 'a');
@@ -878,6 +955,11 @@ int main(void)
 		cmocka_unit_test(so_many_and_no_more),
 		cmocka_unit_test(
 			at_first_a_packet_from_a_servers_port_is_a_reply),
+		cmocka_unit_test(
+			at_first_what_comes_to_a_clients_socket_is_a_reply),
+		cmocka_unit_test(
+			at_first_what_leaves_a_servers_socket_is_a_reply),
+		cmocka_unit_test(a_side_that_was_mistaken_is_turned),
 		cmocka_unit_test(a_dns_response_begins_nothing),
 		cmocka_unit_test(a_process_has_no_exchanges_of_another),
 		cmocka_unit_test(
