@@ -119,13 +119,13 @@ static void *reflect(void *argument)
 	return NULL;
 }
 
-/* By the true clock.  What the other clock shows is that of a time not far
- * from it, which is tried until it is the one. */
-static int64_t true_ns(int64_t shown_ns)
+/* By the true clock; 'near_ns' is a true time close to it: what a clock that
+ * was set back shows, it has shown before. */
+static int64_t true_ns(int64_t shown_ns, int64_t near_ns)
 {
-	int64_t at_ns = shown_ns;
+	int64_t at_ns = near_ns;
 
-	for (int i = 0; i < 4; i++)
+	for (int i = 0; i < 3; i++)
 		at_ns = shown_ns - reflector_clock_ahead_ns(
 					   &run.clock, (struct wall){at_ns});
 	return at_ns;
@@ -140,8 +140,8 @@ static bool true_way(const struct trip *trip, enum leg leg, int64_t *ret_ns)
 
 	if ((trip->stamped & both) != both)
 		return false;
-	*ret_ns = leg == LEG_FORWARD ? true_ns(received) - sent
-				     : received - true_ns(sent);
+	*ret_ns = leg == LEG_FORWARD ? true_ns(received, sent) - sent
+				     : received - true_ns(sent, received);
 	return true;
 }
 
