@@ -1,5 +1,6 @@
 /* The reflector: RFC 8762 section 4.3. */
 #include <errno.h>
+#include <math.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <stdlib.h>
@@ -100,9 +101,26 @@ int reflector_socket_add(struct reflector *reflector,
 	return 0;
 }
 
+int64_t reflector_clock_ahead_ns(const struct reflector_clock *clock,
+				 struct wall at)
+{
+	double drifted =
+		clock->drift_ppm * 1e-6 * (double)(at.ns - clock->from_ns);
+
+	return clock->offset_ns + llround(drifted) +
+	       (at.ns >= clock->step_at_ns ? clock->step_ns : 0);
+}
+
+static int64_t ahead_ns(const struct reflector *reflector, struct wall at)
+{
+	const struct reflector_clock *clock = reflector->options.clock;
+
+	return clock ? reflector_clock_ahead_ns(clock, at) : 0;
+}
+
 static struct wall shifted(const struct reflector *reflector, struct wall at)
 {
-	return (struct wall){at.ns + reflector->options.sim_offset_ns};
+	return (struct wall){at.ns + ahead_ns(reflector, at)};
 }
 
 static void answer_stamp(const struct reflector *reflector,
@@ -233,7 +251,7 @@ static void answer_begin(struct reflector *reflector, struct answer *answer,
 			     packet->received_hw.at);
 	answer_stamp(reflector, answer, LEG_FORWARD, POINT_RECEIVE, at);
 	watch_received(leg_of(answer, LEG_FORWARD), &reflector->received,
-		       reflector->options.sim_offset_ns);
+		       ahead_ns(reflector, at));
 	answer->awaited = POINT_BIT(LEG_BACK, POINT_SCHED) |
 			  POINT_BIT(LEG_BACK, POINT_SENT) | reflector->watched;
 }
@@ -263,6 +281,7 @@ static void answer_make(struct reflector *reflector,
 	uint8_t places[MESSAGE_POINTS_MAX];
 	struct message_reflection reflection;
 	struct answer *answer;
+	struct wall sent;
 
 	session->received_count++;
 	arrivals_note(&session->arrivals, request->seq);
@@ -289,14 +308,13 @@ static void answer_make(struct reflector *reflector,
 			reflection.follow_up = &session->newest->points;
 		answer_begin(reflector, answer, packet, at);
 		out->key = session_key(&reflector->table, session, answer);
-		reflection.sent = shifted(reflector, wall_now());
-		answer_stamp(reflector, answer, LEG_BACK, POINT_SEND,
-			     (struct wall){reflection.sent.ns -
-					   reflector->options.sim_offset_ns});
+		sent = wall_now();
+		answer_stamp(reflector, answer, LEG_BACK, POINT_SEND, sent);
 	} else {
 		session_answer_skip(session);
-		reflection.sent = shifted(reflector, wall_now());
+		sent = wall_now();
 	}
+	reflection.sent = shifted(reflector, sent);
 	out->size = message_reply_write(request, &reflection, reflector->key,
 					out->bytes);
 	session_told(session, places, reflection.told_count);
@@ -350,9 +368,11 @@ static void calls_stamp(struct reflector *reflector, size_t from, size_t count)
 				: NULL;
 
 		if (answer)
-			watch_sent(leg_of(answer, LEG_BACK),
-				   times.call_ns +
-					   reflector->options.sim_offset_ns);
+			watch_sent(
+				leg_of(answer, LEG_BACK),
+				times.call_ns +
+					ahead_ns(reflector,
+						 (struct wall){times.call_ns}));
 	}
 }
 

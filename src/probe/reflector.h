@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 
 #include "base/counter.h"
+#include "base/stamp.h"
 #include "probe/message.h"
 #include "probe/socket.h"
 
@@ -42,6 +43,18 @@ extern const size_t reflector_counter_count;
 #define REFLECTOR_PREFIX4      24
 #define REFLECTOR_PREFIX6      56
 
+/* For tests: a clock as it would be, by true time. */
+struct reflector_clock {
+	int64_t offset_ns; /* at 'from_ns' */
+	int64_t from_ns;
+	double drift_ppm;
+	int64_t step_ns, step_at_ns; /* it is set by so much then */
+};
+
+/* How far it is ahead at that time. */
+int64_t reflector_clock_ahead_ns(const struct reflector_clock *clock,
+				 struct wall at);
+
 struct reflector_options {
 	const uint8_t *key; /* NULL: without authentication */
 	size_t key_size;
@@ -51,9 +64,8 @@ struct reflector_options {
 	bool refuse_class; /* answers keep the request's own DSCP */
 	bool synchronized; /* the clock is set by NTP, PTP or the like */
 	int64_t error_ns;  /* what the clock is known to; negative: unknown */
-	/* For tests: the clock as it would be. */
-	int64_t sim_offset_ns;
-	const struct probe_watch *watch; /* borrowed; NULL: none */
+	const struct reflector_clock *clock; /* borrowed; NULL: the true one */
+	const struct probe_watch *watch;     /* borrowed; NULL: none */
 };
 
 struct reflector;
