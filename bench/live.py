@@ -31,11 +31,16 @@ class Traffic(NamedTuple):
     name: str
     options: dict
 
+    def __hash__(self):
+        return hash(self.name)
+
     def words(self):
         return sum(([f"--{key}", str(value)] for key, value in self.options.items()), [])
 
 
-TRAFFICS = (Traffic("10 K, 60 B", {"flows": 10_000}), Traffic("100 K, 60 B", {"flows": 100_000}))
+TRAFFICS = (Traffic("10 K, 60 B", {"flows": 10_000}), Traffic("100 K, 60 B", {"flows": 100_000}),
+            Traffic("1 M, 60 B", {"flows": 1_000_000}))
+ROOM = 262_144  # flows, as sonde has it unless told otherwise
 RATES = (100_000, 500_000, 1_000_000)
 QUICK_RATES = (1_000_000,)
 
@@ -205,15 +210,17 @@ def end(process, deaf):
         time.sleep(0.01)
 
 
-def meters(build, scratch, found, nfpcapd_folder):
-    """Those that are installed, sonde first."""
+def meters(build, scratch, found, nfpcapd_folder, traffic):
+    """Those that are installed, sonde first, with room for the traffic's flows where that can be told."""
     folder = scratch / "live"
-    sonde = [build / "sonde", "run", "-i", "b0", "--no-tui", "--workers", "1", "--config", "/dev/null"]
+    room = max(ROOM, traffic.options["flows"] * 5 // 4)
+    sonde = [build / "sonde", "run", "-i", "b0", "--no-tui", "--workers", "1", "--config", "/dev/null",
+             "--flows", room]
     metered = r"\n  metered +([\d,]+) "
     yield Meter("sonde", [*sonde, "--no-store"], lambda text: number(metered, text))
     yield Meter("sonde, SQLite", [*sonde, "--database", folder / "sonde.db"], lambda text: number(metered, text))
     if found("softflowd"):
-        yield Meter("softflowd", [found("softflowd"), "-i", "b0", "-d", "-m", "400000", "-B", RING_MB << 20, "-p",
+        yield Meter("softflowd", [found("softflowd"), "-i", "b0", "-d", "-m", room, "-B", RING_MB << 20, "-p",
                                   folder / "pid", "-c", folder / "ctl"],
                     lambda text: number(r"Packets processed: (\d+)", text),
                     [found("softflowctl"), "-c", str(folder / "ctl"), "statistics"], True)
@@ -316,10 +323,10 @@ def rows(build, scratch, options, found, nfpcapd_folder):
     """The table's rows, and how the pair polled."""
     rates = options.rates or (QUICK_RATES if options.quick else (*RATES, None))
     traffics = [one for one in TRAFFICS[:1 if options.quick else None] if (options.traffic or "") in one.name]
-    todo = [meter for meter in meters(build, scratch, found, nfpcapd_folder)
-            if not options.meters or meter.name in options.meters.split(";")]
+    todo = {traffic: [meter for meter in meters(build, scratch, found, nfpcapd_folder, traffic)
+                      if not options.meters or meter.name in options.meters.split(";")] for traffic in traffics}
     with Pair() as pair:
         bench = Bench(build, pair, scratch, options.seconds)
         found_rows = [row for traffic in traffics for rate in rates
-                      for row in measure(bench, todo, traffic, rate, options.rounds)]
+                      for row in measure(bench, todo[traffic], traffic, rate, options.rounds)]
         return found_rows, pair.napi()

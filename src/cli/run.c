@@ -252,6 +252,7 @@ static int engine_begin(struct run *run, struct fault *ret_fault)
 	engine.targets = (const char *const *)options->interfaces.texts;
 	engine.target_count = options->interfaces.count;
 	engine.record = record_take;
+	engine.nameless = !options->store;
 	engine.context = run;
 	rc = engine_create(&engine, &run->engine, ret_fault);
 	if (rc == 0)

@@ -9,6 +9,17 @@
 
 #define COLLECT_MAX 4096 /* records a worker a call, so that calls end */
 
+void record_finish(const struct engine *engine, struct flow_record *record)
+{
+	const char *interface =
+		engine_interface(engine, record->tuple.interface);
+
+	if (engine->options.nameless)
+		flow_record_place(record, interface);
+	else
+		flow_record_finish(record, interface);
+}
+
 static int worker_collect(struct engine *engine, struct worker *worker)
 {
 	uint32_t fill = worker->table ? ring_fill(&worker->records) : 0;
@@ -19,10 +30,7 @@ static int worker_collect(struct engine *engine, struct worker *worker)
 		struct flow_record *record = ring_item(&worker->records, i);
 
 		if (!record->community_id[0]) /* nor has the worker */
-			flow_record_finish(
-				record,
-				engine_interface(engine,
-						 record->tuple.interface));
+			record_finish(engine, record);
 		engine->options.record(engine->options.context, record);
 		if (record->end_reason != FLOW_END_NONE)
 			atomic_fetch_add_explicit(&engine->records_out, 1,

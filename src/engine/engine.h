@@ -61,6 +61,7 @@ struct engine_options {
 	bool meter;   /* decode and meter; else only deliver */
 	bool deliver; /* frames to engine_poll() */
 	bool flush;   /* at the end, emit the flows still live */
+	bool nameless; /* records need no Community ID */
 	/* Called from engine_collect(): a record that ended, or (end_reason
 	 * NONE) a live flow that was asked for by engine_update().  Borrowed
 	 * during the call; there are flow_record_size() bytes of it, and no

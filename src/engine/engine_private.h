@@ -423,6 +423,9 @@ int lane_init(struct engine *engine, struct lane *lane, uint16_t index);
 void lane_fini(struct lane *lane);
 void lane_run(struct worker *worker);
 
+/* collect.c.  What is left to do for a record that leaves. */
+void record_finish(const struct engine *engine, struct flow_record *record);
+
 /* direct.c */
 void direct_run(struct worker *worker);
 

@@ -39,9 +39,7 @@ static void record_push(struct worker *worker, const struct flow_record *record)
 
 	memcpy(slot, record, worker->records.item_size);
 	if (worker->lossless && ring_room(&worker->records) < RECORDS_COUNT / 2)
-		flow_record_finish(slot,
-				   engine_interface(worker->engine,
-						    record->tuple.interface));
+		record_finish(worker->engine, slot);
 	ring_publish(&worker->records, 1);
 	worker->pushed = true;
 }

@@ -65,11 +65,16 @@ const struct flow_record *record_make(struct flow_table *table, uint32_t index,
 	return record;
 }
 
-void flow_record_finish(struct flow_record *record, const char *interface)
+void flow_record_place(struct flow_record *record, const char *interface)
 {
 	(void)strncpy(record->interface, interface ? interface : "",
 		      sizeof record->interface - 1);
 	record->interface[sizeof record->interface - 1] = '\0';
+}
+
+void flow_record_finish(struct flow_record *record, const char *interface)
+{
+	flow_record_place(record, interface);
 	flow_community_id(&record->tuple, 0, record->community_id);
 }
 
