@@ -35,7 +35,10 @@
 #define BATCHES         16    /* a worker has for lanes; half to help with */
 #define INTERFACES_MAX  65534 /* names in a session; beyond: none */
 #define FAULTS_MAX      64
-#define RECORDS_COUNT   16384 /* records between a worker and the caller */
+/* Records between a worker and the caller: a file's worker waits for room, and
+ * fewer stay in the cache. */
+#define RECORDS_COUNT      16384
+#define RECORDS_COUNT_FILE 4096
 #define DELIVERED_COUNT 16384 /* frames between a feed and engine_poll() */
 #define PUBLISH_NS      50000000
 #define WAIT_MS         50 /* the longest a thread sleeps before it looks */
@@ -221,6 +224,7 @@ struct worker {
 	struct flow_table *table;
 	struct ring records; /* worker -> collector: of a flow_record what
 				flow_record_size() says; with the table */
+	uint32_t records_half; /* of its room */
 	bool pushed;         /* records that the collector was not told of */
 	bool lossless;       /* wait for the collector, never lose */
 	uint64_t records_lost, updates;

@@ -38,7 +38,7 @@ static void record_push(struct worker *worker, const struct flow_record *record)
 	struct flow_record *slot = ring_slot(&worker->records, 0);
 
 	memcpy(slot, record, worker->records.item_size);
-	if (worker->lossless && ring_room(&worker->records) < RECORDS_COUNT / 2)
+	if (worker->lossless && ring_room(&worker->records) < worker->records_half)
 		flow_record_finish(slot,
 				   engine_interface(worker->engine,
 						    record->tuple.interface));
@@ -98,9 +98,9 @@ static void update_answer(struct worker *worker)
 		worker->update_cursor = 0;
 	}
 	room = ring_room(&worker->records);
-	if (room <= RECORDS_COUNT / 2)
+	if (room <= worker->records_half)
 		return;
-	room -= RECORDS_COUNT / 2;
+	room -= worker->records_half;
 	if (flow_table_visit(worker->table, &worker->update_cursor,
 			     room < UPDATE_SLOTS ? room : UPDATE_SLOTS, since,
 			     record_update, worker))
@@ -288,6 +288,8 @@ static void flow_count_set(const struct engine *engine,
 int worker_table_make(struct worker *worker)
 {
 	struct flow_options options = worker->engine->options.flow;
+	uint32_t records = worker->engine->feeds[0].live ? RECORDS_COUNT
+							 : RECORDS_COUNT_FILE;
 	int rc;
 
 	flow_count_set(worker->engine, &options);
@@ -305,9 +307,10 @@ int worker_table_make(struct worker *worker)
 	    (ssize_t)sizeof options.secret)
 		return -EIO;
 	rc = flow_table_create(&options, &worker->table);
+	worker->records_half = records / 2;
 	if (rc == 0)
 		rc = ring_init(&worker->records, flow_record_size(&options),
-			       RECORDS_COUNT);
+			       records);
 	return rc;
 }
 
