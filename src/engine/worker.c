@@ -38,7 +38,8 @@ static void record_push(struct worker *worker, const struct flow_record *record)
 	struct flow_record *slot = ring_slot(&worker->records, 0);
 
 	memcpy(slot, record, worker->records.item_size);
-	if (worker->lossless && ring_room(&worker->records) < worker->records_half)
+	if (worker->lossless &&
+	    ring_room(&worker->records) < worker->records_half)
 		flow_record_finish(slot,
 				   engine_interface(worker->engine,
 						    record->tuple.interface));
