@@ -85,10 +85,9 @@ void file_part_read(struct capture *capture, struct capture_part *part)
 	size_t size = 0;
 
 	while (size < FILE_READ_SIZE) {
-		ssize_t got =
-			pread(file->stream.fd, chunk->bytes + HEADROOM + size,
-			      FILE_READ_SIZE - size,
-			      chunk->offset + (int64_t)size);
+		ssize_t got = pread(
+			file->stream.fd, chunk->bytes + HEADROOM + size,
+			FILE_READ_SIZE - size, chunk->offset + (int64_t)size);
 
 		if (got < 0 && errno == EINTR)
 			continue;
@@ -102,8 +101,7 @@ void file_part_read(struct capture *capture, struct capture_part *part)
 
 const struct capture_part *file_part_next(const struct capture *capture)
 {
-	const struct file_capture *file =
-		(const struct file_capture *)capture;
+	const struct file_capture *file = (const struct file_capture *)capture;
 
 	return (const struct capture_part *)file->window.ahead_first;
 }

@@ -157,11 +157,11 @@ static uint32_t group_decode(struct deal *deal, struct sampler *sampler,
 			continue;
 		}
 		frame_input(&batch->frames[i], batch->interfaces[i], &input);
-		if (__builtin_expect(deal->tcp_whole ||
-					     !packet_brief_decode(
-						     &input,
-						     &ret_briefs[count]),
-				     0))
+		if (__builtin_expect(
+			    deal->tcp_whole ||
+				    !packet_brief_decode(&input,
+							 &ret_briefs[count]),
+			    0))
 			verdict = odd_decode(deal, &input, &ret_briefs[count]);
 		if (__builtin_expect(verdict == VERDICT_OK, 1))
 			count++;

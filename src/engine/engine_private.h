@@ -30,18 +30,21 @@
 #include "engine/engine.h"
 #include "packet/brief.h"
 
-#define BATCH           64    /* frames decoded and metered at once */
-#define BATCH_MAX       2048   /* frames of one batch in a lane */
-#define BATCHES         16    /* a worker has for lanes; half to help with */
-#define INTERFACES_MAX  65534 /* names in a session; beyond: none */
-#define FAULTS_MAX      64
-#define RECORDS_COUNT   16384 /* records between a worker and the caller */
-#define DELIVERED_COUNT 16384 /* frames between a feed and engine_poll() */
-#define PUBLISH_NS      50000000
-#define WAIT_MS         50 /* the longest a thread sleeps before it looks */
-#define DRAIN_NS        (2 * NS_PER_S) /* the longest end of a live capture */
-#define RETIRE_MS       10             /* the last block comes by a timer */
-#define ADVANCE_LAG_NS  INT64_C(1000000000) /* frames wait in rings */
+#define BATCH          64    /* frames decoded and metered at once */
+#define BATCH_MAX      2048  /* frames of one batch in a lane */
+#define BATCHES        16    /* a worker has for lanes; half to help with */
+#define INTERFACES_MAX 65534 /* names in a session; beyond: none */
+#define FAULTS_MAX     64
+/* Records between a worker and the caller: a file's worker waits for room, and
+ * fewer stay in the cache. */
+#define RECORDS_COUNT      16384
+#define RECORDS_COUNT_FILE 4096
+#define DELIVERED_COUNT    16384 /* frames between a feed and engine_poll() */
+#define PUBLISH_NS         50000000
+#define WAIT_MS            50 /* the longest a thread sleeps before it looks */
+#define DRAIN_NS           (2 * NS_PER_S) /* the longest end of a live capture */
+#define RETIRE_MS          10             /* the last block comes by a timer */
+#define ADVANCE_LAG_NS     INT64_C(1000000000) /* frames wait in rings */
 /* Packets this far before the latest one (and farther than the idle timeout)
  * were not merely late, they find no flow: the clock was set back.  Between
  * two files less says so: the second is of another time. */
@@ -137,9 +140,9 @@ struct batch {
 	uint32_t packet_count;
 	uint16_t block_count;
 	uint16_t own_count; /* blocks from the end */
-	bool in_order; /* no packet is earlier than one before it */
-	bool raw;      /* of an interface: not decoded yet */
-	bool lent;     /* its frames are not given back yet; under the lock */
+	bool in_order;      /* no packet is earlier than one before it */
+	bool raw;           /* of an interface: not decoded yet */
+	bool lent; /* its frames are not given back yet; under the lock */
 	struct wall oldest;
 	struct wall newest;
 	uint64_t ordinal; /* of the first frame in its source */
@@ -211,18 +214,19 @@ struct worker {
 	uint16_t shard;        /* of it */
 	_Atomic uint64_t next; /* batch of it to meter */
 	struct batch *batches[BATCHES];
-	struct deal_block *blocks; /* of a file: one a shard */
+	struct deal_block *blocks;  /* of a file: one a shard */
 	struct capture_part *part;  /* read ahead, its turn to come */
 	struct source *part_source; /* that it is of */
 	bool part_unread;           /* it is reserved only */
 	bool part_lent;             /* it was read, which is to be told */
-	atomic_bool waits; /* to be woken by whoever moves a lane on */
+	atomic_bool waits;          /* to be woken by whoever moves a lane on */
 	struct timeline timeline;
 	struct flow_table *table;
-	struct ring records; /* worker -> collector: of a flow_record what
-				flow_record_size() says; with the table */
-	bool pushed;         /* records that the collector was not told of */
-	bool lossless;       /* wait for the collector, never lose */
+	struct ring records;   /* worker -> collector: of a flow_record what
+				  flow_record_size() says; with the table */
+	uint32_t records_half; /* of its room */
+	bool pushed;           /* records that the collector was not told of */
+	bool lossless;         /* wait for the collector, never lose */
 	uint64_t records_lost, updates;
 
 	uint64_t update_seen; /* generation answered or being answered */

@@ -24,8 +24,8 @@
 #include "base/clock.h"
 #include "engine/engine_private.h"
 
-#define AHEAD 4    /* batches of a file that wait to be metered */
-#define SPINS 5000 /* looks before a worker sleeps: some 20 us */
+#define AHEAD  4    /* batches of a file that wait to be metered */
+#define SPINS  5000 /* looks before a worker sleeps: some 20 us */
 #define YIELDS 1000 /* of a file: more looks, others going first */
 
 /* In place of a part: the next one is to be reserved first. */
@@ -495,7 +495,8 @@ void lane_run(struct worker *worker)
 			worker_publish(worker, false);
 		else if (idle < SPINS && !empty)
 			spin();
-		else if (idle < SPINS + YIELDS && !empty && !lane_live(worker->lane))
+		else if (idle < SPINS + YIELDS && !empty &&
+			 !lane_live(worker->lane))
 			sched_yield();
 		else
 			lane_rest(worker);

@@ -38,7 +38,8 @@ static void record_push(struct worker *worker, const struct flow_record *record)
 	struct flow_record *slot = ring_slot(&worker->records, 0);
 
 	memcpy(slot, record, worker->records.item_size);
-	if (worker->lossless && ring_room(&worker->records) < RECORDS_COUNT / 2)
+	if (worker->lossless &&
+	    ring_room(&worker->records) < worker->records_half)
 		record_finish(worker->engine, slot);
 	ring_publish(&worker->records, 1);
 	worker->pushed = true;
@@ -96,9 +97,9 @@ static void update_answer(struct worker *worker)
 		worker->update_cursor = 0;
 	}
 	room = ring_room(&worker->records);
-	if (room <= RECORDS_COUNT / 2)
+	if (room <= worker->records_half)
 		return;
-	room -= RECORDS_COUNT / 2;
+	room -= worker->records_half;
 	if (flow_table_visit(worker->table, &worker->update_cursor,
 			     room < UPDATE_SLOTS ? room : UPDATE_SLOTS, since,
 			     record_update, worker))
@@ -286,6 +287,8 @@ static void flow_count_set(const struct engine *engine,
 int worker_table_make(struct worker *worker)
 {
 	struct flow_options options = worker->engine->options.flow;
+	uint32_t records = worker->engine->feeds[0].live ? RECORDS_COUNT
+							 : RECORDS_COUNT_FILE;
 	int rc;
 
 	flow_count_set(worker->engine, &options);
@@ -303,9 +306,10 @@ int worker_table_make(struct worker *worker)
 	    (ssize_t)sizeof options.secret)
 		return -EIO;
 	rc = flow_table_create(&options, &worker->table);
+	worker->records_half = records / 2;
 	if (rc == 0)
 		rc = ring_init(&worker->records, flow_record_size(&options),
-			       RECORDS_COUNT);
+			       records);
 	if (rc == 0 && !worker->lossless)
 		ring_populate(&worker->records);
 	return rc;

@@ -35,8 +35,7 @@ static_assert(sizeof(struct packet_tuple) - BRIEF_TUPLE == 16 &&
 
 static inline bool packet_brief_able(const struct packet *packet)
 {
-	return packet->tuple.ip_version == 4 &&
-	       packet->tunnel == TUNNEL_NONE &&
+	return packet->tuple.ip_version == 4 && packet->tunnel == TUNNEL_NONE &&
 	       !(packet->flags & (PACKET_FRAGMENT | PACKET_SUPER));
 }
 

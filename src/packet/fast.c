@@ -67,9 +67,9 @@ bool packet_brief_decode(const struct packet_input *input,
 	if (load_be16(r.frame + r.ip - 2) != TYPE_IP4 || !ip4_fast(&r, &p, &l))
 		return false;
 	frame_put(input, &r, &p);
-	if (l.protocol == PROTOCOL_TCP ? !tcp_brief(&r, &l, &p)
-				       : l.protocol != PROTOCOL_UDP ||
-						 !udp_fast(&r, &l, &p))
+	if (l.protocol == PROTOCOL_TCP
+		    ? !tcp_brief(&r, &l, &p)
+		    : l.protocol != PROTOCOL_UDP || !udp_fast(&r, &l, &p))
 		return false;
 	packet_brief_make(&p, ret_brief);
 	return true;
@@ -86,38 +86,6 @@ FAST bool vlan_fast(const struct packet_input *input, struct packet *p)
 	r = road_begin(input, ETHERNET_SIZE + VLAN_SIZE);
 	r.vlan = load_be16(r.frame + ETHERNET_SIZE) & VLAN_VID_MASK;
 	return ip_road(input, r, p);
-}
-
-/* Whether the transport is one that the straight road ends at. */
-FAST bool transport_plain(const struct road *r, const struct layer *l)
-{
-	uint32_t size;
-
-	if (l->protocol == PROTOCOL_TCP)
-		return tcp_header(r, l) != 0;
-	return l->protocol == PROTOCOL_UDP && udp_plain(r, l, &size);
-}
-
-bool packet_addresses(const struct packet_input *input,
-		      uint8_t ret_address[2][16])
-{
-	struct packet p;
-	struct layer l;
-	struct road r;
-	uint16_t type;
-
-	if (!plain_is(input))
-		return false;
-	r = road_begin(input, ETHERNET_SIZE);
-	type = load_be16(r.frame + ETHERNET_SIZE - 2);
-	if (type == TYPE_VLAN) {
-		r = road_begin(input, ETHERNET_SIZE + VLAN_SIZE);
-		type = load_be16(r.frame + r.ip - 2);
-	}
-	if (!ip_fast(&r, type, &p, &l) || !transport_plain(&r, &l))
-		return false;
-	memcpy(ret_address, p.tuple.address, sizeof p.tuple.address);
-	return true;
 }
 
 bool packet_decode_fast(const struct packet_input *input,

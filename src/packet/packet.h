@@ -215,13 +215,6 @@ struct packet_input {
 enum verdict packet_decode(const struct packet_input *input,
 			   struct packet *ret_packet);
 
-/* The addresses of a frame that packet_decode() is certain to decode and that
- * is plain: no tunnel, no fragment.  They are written as the tuple has them.
- * False: only packet_decode() tells; *ret_address is undefined then.  Costs a
- * fraction of packet_decode(). */
-bool packet_addresses(const struct packet_input *input,
-		      uint8_t ret_address[2][16]);
-
 /* Whether packet_decode() knows the link type (a LINKTYPE_ number). */
 bool packet_link_known(uint16_t link_type);
 

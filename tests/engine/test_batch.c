@@ -1,4 +1,4 @@
-/* One batch of a file: dealt to shards, and decoded by whoever does it. */
+/* One batch of a file: decoded and dealt to shards. */
 #include "check.h"
 
 #include <stdlib.h>
@@ -15,6 +15,7 @@ static struct engine engine;
 static struct lane lane;
 static struct source source;
 static struct batch *batch;
+static struct deal_block blocks[SHARDS];
 static uint8_t bytes[FRAMES][SIZE];
 
 /* Plain UDP, the same back, under a tag, a fragment without ports, and one
@@ -69,7 +70,7 @@ static int setup(void **state)
 		batch->interfaces[i] = (uint16_t)(i % 2);
 		frame_make(i);
 	}
-	batch_deal(batch, &lane);
+	batch_deal(batch, &lane, 1, blocks);
 	return 0;
 }
 
@@ -110,16 +111,16 @@ static void deals_each_packet_to_one_shard(void **state)
 	assert_int_equal(sum, batch->packet_count);
 }
 
-/* What a worker has of a place: an input to decode, or the packet. */
+/* What a worker has of a place: a brief, or where all of the packet is. */
 static struct packet dealt_at(size_t place)
 {
+	const struct packet_brief *brief = &batch->briefs[place];
 	struct packet packet;
 
-	if (!batch->inputs[place].bytes)
-		return batch->packets[place];
 	memset(&packet, 0xa5, sizeof packet);
-	assert_int_equal(packet_decode(&batch->inputs[place], &packet),
-			 VERDICT_OK);
+	packet_brief_open(brief, &packet);
+	if (packet.tuple.ip_version == 0)
+		return batch->packets[brief->address[0]];
 	return packet;
 }
 
@@ -140,7 +141,9 @@ static void deals_what_decodes_as_the_frame_alone(void **state)
 			continue;
 		packet++;
 		dealt = dealt_at(place_of(shard, passed[shard]++));
-		assert_true(packet_same(&dealt, &alone));
+		assert_true(packet_same_briefly(&dealt, &alone));
+		if (!packet_brief_able(&alone))
+			assert_true(packet_same(&dealt, &alone));
 		assert_int_equal(dealt.tuple.interface, i % 2);
 		assert_int_equal(shard,
 				 address_shard(alone.tuple.address,

@@ -288,6 +288,35 @@ static void evicts_where_the_memory_ends(void **state)
 	kept_close(&kept);
 }
 
+/* Whoever touches pages ahead of the flows may be anywhere. */
+static void touches_pages_and_changes_nothing(void **state)
+{
+	struct flow_options options = growing(1 << 20);
+	struct kept kept;
+	uint32_t calls = 0;
+
+	(void)state;
+	options.populate_later = true;
+	kept_open(&kept, &options);
+	for (uint32_t n = 0; n < 200000; n += 10000) {
+		flows_give(&kept, n, n + 10000);
+		if (flow_table_grown(kept.table))
+			calls += flow_table_populate(kept.table);
+	}
+	assert_true(calls > 0);
+	while (flow_table_populate(kept.table))
+		calls++;
+	assert_in_range(calls, 1, 262144 / 16384 + 1);
+	assert_false(flow_table_populate(kept.table));
+	flows_give(&kept, 0, 200000);
+	assert_int_equal(flow_table_live(kept.table), 200000);
+	flow_table_flush(kept.table, FLOW_END_FORCED);
+	for (size_t n = 0; n < kept.count; n++)
+		assert_int_equal(kept.records[n].packets[0], 2);
+	kept_check_ledger(&kept, 400000);
+	kept_close(&kept);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -300,6 +329,7 @@ int main(void)
 		cmocka_unit_test(has_no_largest_size_below_its_first),
 		cmocka_unit_test(stays_within_the_memory_there_is),
 		cmocka_unit_test(evicts_where_the_memory_ends),
+		cmocka_unit_test(touches_pages_and_changes_nothing),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

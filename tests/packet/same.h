@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-#include "packet/packet.h"
+#include "packet/brief.h"
 
 #define SAME(field) (memcmp(&a->field, &b->field, sizeof a->field) == 0)
 
@@ -34,20 +34,39 @@ static inline bool packet_same(const struct packet *a, const struct packet *b)
 		(SAME(outer_address) && SAME(outer_ip_version)));
 }
 
+/* What a brief keeps. */
+static inline bool packet_same_briefly(const struct packet *a,
+				       const struct packet *b)
+{
+	return SAME(tuple) && SAME(at) && packet_same_sizes(a, b) &&
+	       SAME(captured_size) && SAME(ip_offset) &&
+	       SAME(transport_offset) && SAME(payload_offset) && SAME(flags) &&
+	       SAME(tcp_flags) && SAME(tunnel) && SAME(ttl) && SAME(tos) &&
+	       SAME(fragment_id) && SAME(fragment_offset);
+}
+
 #undef SAME
 
-/* Whether packet_addresses() tells what 'general' proved to be. */
-static inline bool packet_addresses_hold(const struct packet_input *input,
-					 enum verdict verdict,
-					 const struct packet *general)
+/* Whether a brief tells what 'general' proved to be, straight from the frame
+ * and there and back. */
+static inline bool packet_brief_holds(const struct packet_input *input,
+				      enum verdict verdict,
+				      const struct packet *general)
 {
-	uint8_t address[2][16];
+	bool able = verdict == VERDICT_OK && packet_brief_able(general);
+	struct packet_brief straight, made;
+	struct packet open;
 
-	if (!packet_addresses(input, address))
+	if (able) {
+		packet_brief_make(general, &made);
+		memset(&open, 0x5a, sizeof open);
+		packet_brief_open(&made, &open);
+		if (!packet_same_briefly(&open, general))
+			return false;
+	}
+	if (!packet_brief_decode(input, &straight))
 		return true;
-	return verdict == VERDICT_OK && general->tunnel == TUNNEL_NONE &&
-	       !(general->flags & PACKET_FRAGMENT) &&
-	       memcmp(address, general->tuple.address, sizeof address) == 0;
+	return able && memcmp(&straight, &made, sizeof made) == 0;
 }
 
 #endif

@@ -51,7 +51,7 @@ static enum verdict decode(const struct packet_input *input, uint32_t captured,
 		tally.fast++;
 		tally.fast_tunnelled += fast.tunnel != TUNNEL_NONE;
 	}
-	assert_true(packet_addresses_hold(&cut, verdict, ret_packet));
+	assert_true(packet_brief_holds(&cut, verdict, ret_packet));
 	free(bytes);
 	return verdict;
 }
