@@ -28,7 +28,6 @@
 
 #include "base/ring.h"
 #include "engine/engine.h"
-#include "packet/brief.h"
 
 #define BATCH          64    /* frames decoded and metered at once */
 #define BATCH_MAX      2048  /* frames of one batch in a lane */

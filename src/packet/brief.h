@@ -1,8 +1,8 @@
 /* A plain packet in one cache line, for the way from core to core.
  *
- * Plain: IPv4, no tunnel, no fragment, one segment.  What is left out is TCP's
- * header, ICMP's type and code (the tuple has them as ports), the labels and
- * where the bytes are.
+ * Plain: IPv4, no tunnel, no fragment, one segment, no SYN, whose numbers tell
+ * connections apart.  What is left out is TCP's header, ICMP's type and code
+ * (the tuple has them as ports), the labels and where the bytes are.
  *
  * Threads: pure.
  */
@@ -26,6 +26,7 @@ struct packet_brief {
 };
 
 #define BRIEF_TUPLE offsetof(struct packet_tuple, port)
+#define BRIEF_SYN   0x02 /* of TCP's flags */
 #define BRIEF_SUMS  offsetof(struct packet, frame_bytes)
 
 static_assert(sizeof(struct packet_brief) == 64, "a cache line");
@@ -36,7 +37,8 @@ static_assert(sizeof(struct packet_tuple) - BRIEF_TUPLE == 16 &&
 static inline bool packet_brief_able(const struct packet *packet)
 {
 	return packet->tuple.ip_version == 4 && packet->tunnel == TUNNEL_NONE &&
-	       !(packet->flags & (PACKET_FRAGMENT | PACKET_SUPER));
+	       !(packet->flags & (PACKET_FRAGMENT | PACKET_SUPER)) &&
+	       !(packet->tcp_flags & BRIEF_SYN);
 }
 
 /* Read word by word, as the decoder writes it: a load that spans two stores

@@ -3,7 +3,6 @@
  * are a second road (fast_tunnel.c).  Everything else takes the general walk,
  * and so does everything that is odd in the least.
  */
-#include "packet/brief.h"
 #include "packet/fast_private.h"
 
 #define VLAN_SIZE      4
@@ -43,7 +42,7 @@ FAST bool tcp_brief(const struct road *r, struct layer *l, struct packet *p)
 	bool stamps;
 
 	l->header = tcp_header(r, l);
-	if (l->header == 0)
+	if (l->header == 0 || at[13] & BRIEF_SYN)
 		return false;
 	stamps = l->header == TIMESTAMP_HEADER &&
 		 load_be32(at + TCP_HEADER_SIZE) == TIMESTAMP_ALONE;

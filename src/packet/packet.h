@@ -218,4 +218,7 @@ enum verdict packet_decode(const struct packet_input *input,
 /* Whether packet_decode() knows the link type (a LINKTYPE_ number). */
 bool packet_link_known(uint16_t link_type);
 
+/* A plain packet in one cache line. */
+#include "packet/brief.h"
+
 #endif

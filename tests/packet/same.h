@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-#include "packet/brief.h"
+#include "packet/packet.h"
 
 #define SAME(field) (memcmp(&a->field, &b->field, sizeof a->field) == 0)
 
@@ -54,9 +54,12 @@ static inline bool packet_brief_holds(const struct packet_input *input,
 				      const struct packet *general)
 {
 	bool able = verdict == VERDICT_OK && packet_brief_able(general);
+	bool syn = able && general->tcp_flags & 0x02;
 	struct packet_brief straight, made;
 	struct packet open;
 
+	if (syn) /* its sequence number begins a connection */
+		return false;
 	if (able) {
 		packet_brief_make(general, &made);
 		memset(&open, 0x5a, sizeof open);
