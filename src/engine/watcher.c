@@ -159,8 +159,8 @@ static void sender_gather(void *context)
 /* ---- reflector ------------------------------------------------------------
  */
 
-static bool reflector_take(struct watcher *watcher,
-			   const struct kernel_stamp *stamp)
+static enum stamp_fate reflector_take(struct watcher *watcher,
+				      const struct kernel_stamp *stamp)
 {
 	enum leg leg = stamp->point <= POINT_SENT_HW ? LEG_BACK : LEG_FORWARD;
 
@@ -172,15 +172,16 @@ static void reflector_stamp(void *context, const struct kernel_stamp *stamp)
 {
 	struct watcher *watcher = context;
 
-	if (reflector_take(watcher, stamp))
-		return;
-	if (watcher->waiting_count < WAITING_MAX)
+	enum stamp_fate fate = reflector_take(watcher, stamp);
+
+	if (fate == STAMP_EARLY && watcher->waiting_count < WAITING_MAX)
 		watcher->waiting[watcher->waiting_count++] = *stamp;
 	else
-		watcher->counters.bpf_strange++;
+		watcher->counters.bpf_strange += fate != STAMP_TAKEN;
 }
 
-/* A backlog is answered in several turns: stamps wait as long. */
+/* A backlog is answered in several turns: stamps wait as long.  What waits in
+ * vain goes, or it would keep those behind it from being tried. */
 static void waiting_retry(struct watcher *watcher)
 {
 	int64_t now_ns = wall_now().ns;
@@ -188,11 +189,14 @@ static void waiting_retry(struct watcher *watcher)
 
 	for (size_t i = 0; i < watcher->waiting_count; i++) {
 		struct kernel_stamp stamp = watcher->waiting[i];
+		enum stamp_fate fate = STAMP_EARLY;
 
-		if (missed < MISSES_MAX && reflector_take(watcher, &stamp))
+		if (missed < MISSES_MAX)
+			fate = reflector_take(watcher, &stamp);
+		if (fate == STAMP_TAKEN)
 			continue;
-		missed++;
-		if (now_ns - stamp.at.ns < WAITING_NS)
+		missed += fate == STAMP_EARLY;
+		if (fate == STAMP_EARLY && now_ns - stamp.at.ns < WAITING_NS)
 			watcher->waiting[kept++] = stamp;
 		else
 			watcher->counters.bpf_strange++;

@@ -140,23 +140,28 @@ static struct watch_leg leg_of(struct answer *answer, enum leg leg)
 				  answer->points.at_ns[leg]};
 }
 
-bool reflector_stamp_add(struct reflector *reflector,
-			 const struct sockaddr_storage *peer, uint32_t seq,
-			 enum leg leg, enum point point, struct wall at)
+enum stamp_fate reflector_stamp_add(struct reflector *reflector,
+				    const struct sockaddr_storage *peer,
+				    uint32_t seq, enum leg leg,
+				    enum point point, struct wall at)
 {
 	struct session *session;
 	struct answer *answer =
 		session_answer_find(&reflector->table, peer, seq, &session);
 
+	if (!answer && point <= POINT_SENT_HW)
+		return STAMP_GONE; /* what leaves has been made before */
 	if (!answer)
-		return false;
+		return session_is_past(&reflector->table, peer, seq)
+			       ? STAMP_GONE
+			       : STAMP_EARLY;
 	/* Going out the device nearest to the wire counts, coming in too. */
 	if (point <= POINT_SENT_HW ||
 	    !(answer->points.stamped & POINT_BIT(leg, point)))
 		answer_stamp(reflector, answer, leg, point, at);
 	if (answer->awaited == 0)
 		session_answer_ready(session, answer);
-	return true;
+	return STAMP_TAKEN;
 }
 
 static void events_take(struct reflector *reflector, size_t index)

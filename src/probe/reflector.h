@@ -84,11 +84,19 @@ int reflector_socket_add(struct reflector *reflector,
  * for ever).  Returns how many were answered, 0, or -errno. */
 int reflector_turn(struct reflector *reflector, int timeout_ms);
 
+/* What became of a stamp. */
+enum stamp_fate {
+	STAMP_TAKEN,
+	STAMP_EARLY, /* of a request not yet read: try again after a turn */
+	STAMP_GONE,  /* of a packet that is not remembered, or never was */
+};
+
 /* A stamp of a request or answer from elsewhere (BPF): the packet is named
- * by the sender's address and its number.  False: no such answer is known. */
-bool reflector_stamp_add(struct reflector *reflector,
-			 const struct sockaddr_storage *peer, uint32_t seq,
-			 enum leg leg, enum point point, struct wall at);
+ * by the sender's address and its number. */
+enum stamp_fate reflector_stamp_add(struct reflector *reflector,
+				    const struct sockaddr_storage *peer,
+				    uint32_t seq, enum leg leg,
+				    enum point point, struct wall at);
 
 struct reflector_counters reflector_counters(const struct reflector *reflector);
 

@@ -68,6 +68,12 @@ struct answer *session_answer_find(struct session_table *table,
 				   const struct sockaddr_storage *peer,
 				   uint32_t seq, struct session **ret_session);
 
+/* Whether the peer's sessions are so far beyond 'seq' that no answer to it is
+ * to come: it was made and forgotten, or had no stamps.  One that was
+ * overtaken on its way is read a little later. */
+bool session_is_past(struct session_table *table,
+		     const struct sockaddr_storage *peer, uint32_t seq);
+
 /* session_answers.c: the session's last answers. */
 struct answer *session_answer_of(struct session *session, uint32_t seq);
 /* The answer that is being made; forgets the one 64 before. */

@@ -142,3 +142,21 @@ struct answer *session_answer_find(struct session_table *table,
 	}
 	return NULL;
 }
+
+bool session_is_past(struct session_table *table,
+		     const struct sockaddr_storage *peer, uint32_t seq)
+{
+	uint64_t hash = peer_hash(table, peer);
+	struct session *ways = bucket_of(table, hash);
+	bool known = false;
+
+	for (size_t i = 0; i < WAYS; i++) {
+		if (!ways[i].used || ways[i].hash != hash ||
+		    !peer_same(&ways[i].peer, peer))
+			continue;
+		if ((int32_t)(ways[i].arrivals.highest - seq) < RECENT_COUNT)
+			return false;
+		known = true;
+	}
+	return known;
+}
