@@ -89,6 +89,11 @@ static struct bounds bounds_of(const struct trip *trip)
 	return bounds;
 }
 
+static double seconds(int64_t from_ns, int64_t to_ns)
+{
+	return (double)(to_ns - from_ns) / (double)NS_PER_S;
+}
+
 /* A new regime it is in any case; it counts as a step if what the drift may
  * have done meanwhile is no other explanation. */
 static void doubt_confirm(struct offset *offset, int64_t at_ns)
@@ -148,37 +153,58 @@ static double margin_of(int64_t low, int64_t high)
 	return fmax(MARGIN_NS, (double)(high - low) / MARGIN_SHARE);
 }
 
+/* What the lines leave where a trip's bounds are: the lower one is of its
+ * answer, later by the time that the clock drifted meanwhile. */
+struct left {
+	int64_t low_ns, high_ns;               /* at the upper bound */
+	int64_t answer_low_ns, answer_high_ns; /* at the lower one */
+};
+
+static struct left left_at(const struct polygon *polygon,
+			   const struct bounds *bounds)
+{
+	struct left left;
+
+	polygon_at(polygon, bounds->upper_at_ns, &left.low_ns, &left.high_ns);
+	polygon_at(polygon, bounds->lower_at_ns, &left.answer_low_ns,
+		   &left.answer_high_ns);
+	return left;
+}
+
 /* Both bounds jump: one is tighter than any before, and the other is looser
  * by as much.  Queues make bounds looser, never tighter. */
 static bool is_doubtful(const struct polygon *polygon,
 			const struct bounds *bounds, struct doubt *ret_doubt)
 {
-	int64_t low, high;
+	struct left left;
 	double margin, up, down;
 
 	if (!bounds->has_upper || !bounds->has_lower || polygon->count == 0)
 		return false;
-	polygon_at(polygon, bounds->upper_at_ns, &low, &high);
-	margin = margin_of(low, high);
-	up = (double)(bounds->lower_ns - low);
-	down = (double)(high - bounds->upper_ns);
+	left = left_at(polygon, bounds);
+	margin = margin_of(left.low_ns, left.high_ns);
+	up = (double)(bounds->lower_ns - left.answer_low_ns);
+	down = (double)(left.high_ns - bounds->upper_ns);
 	*ret_doubt = (struct doubt){
 		.active = true,
-		.clear = (double)(bounds->lower_ns - high) > margin ||
-			 (double)(low - bounds->upper_ns) > margin,
+		.clear = (double)(bounds->lower_ns - left.answer_high_ns) >
+				 margin ||
+			 (double)(left.low_ns - bounds->upper_ns) > margin,
 		.up = up > down,
 		.size_ns = fmax(up, down),
 		.before = *polygon,
 		.at_ns = bounds->upper_at_ns,
-		.low_ns = low,
-		.high_ns = high,
+		.low_at_ns = bounds->lower_at_ns,
+		.low_ns = left.answer_low_ns,
+		.high_ns = left.high_ns,
 	};
 	polygon_drift(polygon, &ret_doubt->drift_low, &ret_doubt->drift_high);
 	if (ret_doubt->clear)
 		return true;
-	return (up > margin && (double)(bounds->upper_ns - high) > 0.75 * up) ||
+	return (up > margin &&
+		(double)(bounds->upper_ns - left.high_ns) > 0.75 * up) ||
 	       (down > margin &&
-		(double)(low - bounds->lower_ns) > 0.75 * down);
+		(double)(left.answer_low_ns - bounds->lower_ns) > 0.75 * down);
 }
 
 static void doubt_begin(struct offset *offset, const struct doubt *doubt,
@@ -217,27 +243,27 @@ static double moved(const struct doubt *doubt, const struct bounds *bounds,
 		    bool loose)
 {
 	bool lower = doubt->up != loose;
-	double dt =
-		(double)(bounds->upper_at_ns - doubt->at_ns) / (double)NS_PER_S;
 
 	if (lower)
 		return (doubt->up ? 1 : -1) *
 		       ((double)(bounds->lower_ns - doubt->low_ns) -
-			doubt->drift_high * dt);
+			doubt->drift_high *
+				seconds(doubt->low_at_ns, bounds->lower_at_ns));
 	return (doubt->up ? 1 : -1) *
 	       ((double)(bounds->upper_ns - doubt->high_ns) -
-		doubt->drift_low * dt);
+		doubt->drift_low * seconds(doubt->at_ns, bounds->upper_at_ns));
 }
 
 /* Whether this trip could not be after a step of that size. */
 static bool is_as_before(const struct doubt *doubt, const struct bounds *bounds)
 {
-	int64_t low, high;
+	struct left left;
 
 	if (!bounds->has_upper || !bounds->has_lower)
 		return false;
-	polygon_at(&doubt->before, bounds->upper_at_ns, &low, &high);
-	return bounds->lower_ns <= high && bounds->upper_ns >= low &&
+	left = left_at(&doubt->before, bounds);
+	return bounds->lower_ns <= left.answer_high_ns &&
+	       bounds->upper_ns >= left.low_ns &&
 	       moved(doubt, bounds, true) < doubt->size_ns / 2;
 }
 
@@ -292,12 +318,27 @@ static void bounds_take(struct offset *offset, const struct bounds *bounds,
 		bounds_add(offset, bounds, at_ns, false);
 }
 
-/* The trip's own bounds hold whatever the clock did before and after. */
+/* The trip's own bounds hold whatever the clock did before and after; they
+ * are carried from their own times to that of the reading. */
+static struct bounds own_carry(const struct bounds *own, int64_t at_ns,
+			       double drift_low, double drift_high)
+{
+	struct bounds carried = *own;
+	double upper = seconds(at_ns, own->upper_at_ns);
+	double lower = seconds(at_ns, own->lower_at_ns);
+
+	carried.upper_ns -=
+		(int64_t)floor(fmin(drift_low * upper, drift_high * upper));
+	carried.lower_ns -=
+		(int64_t)ceil(fmax(drift_low * lower, drift_high * lower));
+	return carried;
+}
+
 static void own_bounds(const struct bounds *own, int64_t *low, int64_t *high)
 {
 	int64_t own_low = own->lower_ns - 1, own_high = own->upper_ns + 1;
 
-	if (!own->has_upper || !own->has_lower)
+	if (!own->has_upper || !own->has_lower || own_low > own_high)
 		return;
 	if (own_low > *high || own_high < *low) {
 		*low = own_low;
@@ -315,9 +356,10 @@ static bool reading_make(const struct offset *offset,
 			 const struct bounds *own, int64_t at_ns,
 			 struct offset_reading *ret_reading)
 {
-	double apart = (double)(at_ns - polygon->center_ns) / (double)NS_PER_S;
+	double apart = seconds(polygon->center_ns, at_ns);
 	double wander = offset->wander * apart * apart / 2;
 	double drift_low, drift_high;
+	struct bounds carried;
 	int64_t low, high;
 
 	if (polygon->count == 0)
@@ -325,8 +367,9 @@ static bool reading_make(const struct offset *offset,
 	polygon_at(polygon, at_ns, &low, &high);
 	low -= (int64_t)wander;
 	high += (int64_t)wander;
-	own_bounds(own, &low, &high);
 	polygon_drift(polygon, &drift_low, &drift_high);
+	carried = own_carry(own, at_ns, drift_low, drift_high);
+	own_bounds(&carried, &low, &high);
 	*ret_reading = (struct offset_reading){
 		.low_ns = low,
 		.high_ns = high,
@@ -379,16 +422,20 @@ static void past_solve(struct offset *offset, size_t near)
 
 /* Of a window that stands alone. */
 static bool reading_own(const struct offset *offset, const struct bounds *own,
-			struct offset_reading *ret_reading)
+			int64_t at_ns, struct offset_reading *ret_reading)
 {
 	double drift = offset->drift_max / NS_PER_S_PPM;
+	struct bounds carried =
+		own_carry(own, at_ns, -offset->drift_max, offset->drift_max);
 
-	if (!own->has_upper || !own->has_lower)
+	if (!own->has_upper || !own->has_lower ||
+	    carried.lower_ns > carried.upper_ns)
 		return false;
 	*ret_reading = (struct offset_reading){
-		.low_ns = own->lower_ns - 1,
-		.high_ns = own->upper_ns + 1,
-		.best_ns = own->lower_ns + (own->upper_ns - own->lower_ns) / 2,
+		.low_ns = carried.lower_ns - 1,
+		.high_ns = carried.upper_ns + 1,
+		.best_ns = carried.lower_ns +
+			   (carried.upper_ns - carried.lower_ns) / 2,
 		.drift_low_ppm = -drift,
 		.drift_high_ppm = drift,
 		.trips = 1,
@@ -411,7 +458,7 @@ bool offset_at(struct offset *offset, const struct trip *trip,
 	offset->past_known = true;
 	offset->past_window = near;
 	if (offset->windows[near].alone
-		    ? !reading_own(offset, &own, ret_reading)
+		    ? !reading_own(offset, &own, trip->sent_ns, ret_reading)
 		    : !reading_make(offset, &offset->past, &own, trip->sent_ns,
 				    ret_reading))
 		return false;

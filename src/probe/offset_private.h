@@ -66,7 +66,7 @@ struct doubt {
 	/* As it was before: what a clock that goes on as it did, at whichever
 	 * drift makes a step the likelier, leaves later. */
 	struct polygon before;
-	int64_t at_ns, low_ns, high_ns;
+	int64_t at_ns, high_ns, low_at_ns, low_ns;
 	double drift_low, drift_high;
 };
 

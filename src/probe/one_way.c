@@ -1,4 +1,6 @@
 /* One way of a trip. */
+#include <math.h>
+
 #include "probe/probe.h"
 
 static bool ends_of(const struct trip *trip, enum leg leg, enum layer layer,
@@ -28,21 +30,48 @@ bool trip_transit_ns(const struct trip *trip, enum leg leg, enum layer layer,
 	return true;
 }
 
+/* The offset goes on drifting while a packet is under way: so much it is
+ * ahead or behind of the reading, which is of its sending, so long after. */
+static struct one_way drifted(const struct offset_reading *reading,
+			      int64_t after_ns)
+{
+	double after = (double)after_ns * 1e-6;
+	double a = reading->drift_low_ppm * after;
+	double b = reading->drift_high_ppm * after;
+
+	return (struct one_way){
+		.low_ns = reading->low_ns + (int64_t)floor(fmin(a, b)),
+		.high_ns = reading->high_ns + (int64_t)ceil(fmax(a, b)),
+		.best_ns = reading->best_ns + llround((a + b) / 2),
+	};
+}
+
 bool trip_one_way(const struct trip *trip, enum leg leg, enum layer layer,
 		  const struct offset_reading *reading,
 		  struct one_way *ret_one_way)
 {
-	int64_t transit;
+	struct one_way offset;
+	enum point ends[2];
+	int64_t transit, after;
 
-	if (!trip_transit_ns(trip, leg, layer, &transit))
+	if (!trip_transit_ns(trip, leg, layer, &transit) ||
+	    !ends_of(trip, leg, layer, ends))
 		return false;
-	if (leg == LEG_FORWARD)
-		*ret_one_way = (struct one_way){transit - reading->high_ns,
-						transit - reading->low_ns,
-						transit - reading->best_ns};
-	else
-		*ret_one_way = (struct one_way){transit + reading->low_ns,
-						transit + reading->high_ns,
-						transit + reading->best_ns};
+	/* The other clock's stamp is at the far end of either way. */
+	if (leg == LEG_FORWARD) {
+		after = trip->at_ns[leg][ends[0]] + transit - reading->best_ns -
+			trip->at_ns[LEG_FORWARD][POINT_SEND];
+		offset = drifted(reading, after);
+		*ret_one_way = (struct one_way){transit - offset.high_ns,
+						transit - offset.low_ns,
+						transit - offset.best_ns};
+		return true;
+	}
+	after = trip->at_ns[leg][ends[1]] - transit - reading->best_ns -
+		trip->at_ns[LEG_FORWARD][POINT_SEND];
+	offset = drifted(reading, after);
+	*ret_one_way = (struct one_way){transit + offset.low_ns,
+					transit + offset.high_ns,
+					transit + offset.best_ns};
 	return true;
 }

@@ -324,6 +324,45 @@ static void one_ways_contain_the_true_delays(void **state)
 	offset_destroy(offset);
 }
 
+/* Five milliseconds in the reflector at 100 ppm are 500 ns, twice what the
+ * interval leaves: no step, and the delays have the truth all the same. */
+static void drifts_on_while_a_packet_is_under_way(void **state)
+{
+	(void)state;
+	for (int sign = -1; sign <= 1; sign += 2) {
+		struct model model = veth(13);
+		struct offset_reading reading;
+		struct offset *offset;
+
+		model.drift_ppm = 100 * sign;
+		model.fault = FAULT_PAUSE;
+		model.host = HOST_REMOTE;
+		model.fault_ns = 5e6;
+		model.share = 0.3;
+		model.to = UINT32_MAX;
+		assert_int_equal(offset_create(NULL, &offset), 0);
+		for (uint32_t seq = 0; seq < 3000; seq++) {
+			struct truth truth;
+			struct trip trip;
+			struct one_way way;
+
+			model_trip(&model, seq, &trip, &truth);
+			assert_true(offset_trip(offset, &trip, &reading));
+			for (enum leg leg = 0; leg < LEG_COUNT; leg++) {
+				int64_t right =
+					truth.one_way_ns[leg][LAYER_WIRE];
+
+				assert_true(trip_one_way(&trip, leg, LAYER_WIRE,
+							 &reading, &way));
+				assert_true(way.low_ns <= right + 3 &&
+					    way.high_ns >= right - 3);
+			}
+		}
+		assert_int_equal(offset_steps(offset), 0);
+		offset_destroy(offset);
+	}
+}
+
 static void says_nothing_without_stamps_of_both_hosts(void **state)
 {
 	struct model model = veth(12);
@@ -358,6 +397,7 @@ int main(void)
 		cmocka_unit_test(takes_no_longer_path_for_a_step),
 		cmocka_unit_test(begins_anew_after_void_trips),
 		cmocka_unit_test(one_ways_contain_the_true_delays),
+		cmocka_unit_test(drifts_on_while_a_packet_is_under_way),
 		cmocka_unit_test(says_nothing_without_stamps_of_both_hosts),
 	};
 

@@ -1,7 +1,8 @@
 """Round trips against the truth: the delay line says what became of each packet.
 
 'python3 test_rtt.py BUILD SOURCE MODE' measures and prints, MODE one of
-'million' (scripted events, at 10 kHz), 'accuracy', 'complete', 'lateness'.
+'million' (scripted events, at 10 kHz), 'accuracy', 'complete', 'lateness',
+'cost' (of stamps).
 """
 import collections
 import contextlib
@@ -287,7 +288,26 @@ def lateness():
                   f"median {sent['timer_error'].get('median')} ns, mean {sent['timer_error']['mean']} ns")
 
 
+def cost():
+    """What stamps add, every other packet without: to the round trip, and without the readers' wake-ups, which vary by
+    far more."""
+    asleep = ("forward received-receive", "reflector receive-send", "back received-receive")
+    for rate in (1000, 10000) * 5:
+        with Line(relayed=False) as line, line.reflector("--tier", "T1"):
+            packets, summary, _ = line.rtt("--count", 3 * rate, "--rate", rate, "--interleave", "--tier", "T1", "--cpu",
+                                           "0")
+        rest = ([], [])
+        for row in packets:
+            parts = [row["segments_ns"][name] for name in asleep]
+            if row["fate"] == "answered" and None not in parts:
+                rest[row["seq"] % 2].append(row["rtt_ns"] - sum(parts))
+        own = summary["own_cost"]
+        print(f"# {rate} Hz: round trip {own['cost_ns']} ns ({own['low_ns']} to {own['high_ns']}), without wake-ups "
+              f"{share(sorted(rest[0]), 0.5) - share(sorted(rest[1]), 0.5)} ns", flush=True)
+
+
 MODES = {
+    "cost": cost,
     "lateness": lateness,
     "million": lambda count=1_200_000: exact(int(count), 10000, 0.75, 4),
     "accuracy": lambda: [accuracy(delay, 5000, 1000, "--cpu", "0") for delay in (0, 10**5, 10**6, 10**7, 10**8)],
