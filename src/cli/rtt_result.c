@@ -81,7 +81,8 @@ void rtt_result_end(struct rtt_result *result)
 enum rtt_owner rtt_owner(const struct segment *segment)
 {
 	if (segment->crosses || segment->from == POINT_SENT ||
-	    segment->from == POINT_DRIVER)
+	    (segment->from == POINT_DRIVER &&
+	     segment->from_leg != segment->to_leg))
 		return OWNER_PATH;
 	if (segment->from_leg != segment->to_leg)
 		return OWNER_APPLICATION;
