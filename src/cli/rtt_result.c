@@ -80,11 +80,9 @@ void rtt_result_end(struct rtt_result *result)
 
 enum rtt_owner rtt_owner(const struct segment *segment)
 {
-	bool left = segment->from == POINT_SENT ||
-		    (segment->from == POINT_DRIVER &&
-		     segment->to_leg != segment->from_leg);
-
-	if (segment->crosses || left)
+	if (segment->crosses || segment->from == POINT_SENT ||
+	    (segment->from == POINT_DRIVER &&
+	     segment->from_leg != segment->to_leg))
 		return OWNER_PATH;
 	if (segment->from_leg != segment->to_leg)
 		return OWNER_APPLICATION;
@@ -96,16 +94,6 @@ enum rtt_owner rtt_owner(const struct segment *segment)
 bool rtt_remote(const struct segment *segment)
 {
 	return !point_is_local(segment->to_leg, segment->to);
-}
-
-static bool is_if_asleep(enum point point)
-{
-	return point >= POINT_READY && point <= POINT_RUNNING;
-}
-
-bool rtt_if_asleep(const struct segment *segment)
-{
-	return is_if_asleep(segment->from) || is_if_asleep(segment->to);
 }
 
 static bool of_wake_up(const struct segment *segment)

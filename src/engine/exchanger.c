@@ -90,7 +90,8 @@ static pid_t process_of(pid_t thread)
 	(void)snprintf(path, sizeof path, "/proc/%d/status", (int)thread);
 	file = fopen(path, "re");
 	while (file && tgid == 0 && fgets(line, sizeof line, file))
-		(void)!sscanf(line, "Tgid: %d", &tgid);
+		if (strncmp(line, "Tgid:", 5) == 0)
+			tgid = (int)strtol(line + 5, NULL, 10);
 	if (file)
 		fclose(file);
 	return tgid;
@@ -238,17 +239,17 @@ static int target_take(struct exchanger *exchanger, struct fault *ret_fault)
 static void client_ports_read(struct exchange_options *options)
 {
 	FILE *file = fopen("/proc/sys/net/ipv4/ip_local_port_range", "re");
-	unsigned low = PORT_LOW, high = PORT_HIGH;
+	char line[64], *end;
 
-	if (file) {
-		if (fscanf(file, "%u %u", &low, &high) != 2) {
-			low = PORT_LOW;
-			high = PORT_HIGH;
-		}
-		fclose(file);
+	options->client_port_low = PORT_LOW;
+	options->client_port_high = PORT_HIGH;
+	if (!file)
+		return;
+	if (fgets(line, sizeof line, file)) {
+		options->client_port_low = (uint16_t)strtoul(line, &end, 10);
+		options->client_port_high = (uint16_t)strtoul(end, NULL, 10);
 	}
-	options->client_port_low = (uint16_t)low;
-	options->client_port_high = (uint16_t)high;
+	fclose(file);
 }
 
 static int table_make(struct exchanger *exchanger)

@@ -35,7 +35,10 @@ static bool inode_read(int folder, const char *name, uint64_t *ret_inode)
 	if (size < 0)
 		return false;
 	target[size] = 0;
-	return sscanf(target, "socket:[%" SCNu64 "]", ret_inode) == 1;
+	if (strncmp(target, "socket:[", 8) != 0)
+		return false;
+	*ret_inode = strtoull(target + 8, NULL, 10);
+	return true;
 }
 
 /* What of a process's descriptors are sockets.  Returns 0 or -errno. */
@@ -60,19 +63,28 @@ static int descriptors_read(pid_t pid, struct inodes *ret_inodes)
 	return 0;
 }
 
+#define COLUMN_LOCAL 1
+#define COLUMN_INODE 9
+
 /* A line of /proc/net/udp: " 12: 0100007F:0035 00000000:0000 07 ... inode".
  * False: its headline. */
-static bool line_read(const char *line, uint16_t *ret_port, uint64_t *ret_inode)
+static bool line_read(char *line, uint16_t *ret_port, uint64_t *ret_inode)
 {
-	unsigned port;
+	char *rest = NULL, *local = NULL, *end;
+	char *word = strtok_r(line, " ", &rest);
 
-	if (sscanf(line,
-		   " %*d: %*[0-9A-Fa-f]:%x %*[0-9A-Fa-f]:%*x %*x %*x:%*x "
-		   "%*x:%*x %*x %*u %*u %" SCNu64,
-		   &port, ret_inode) != 2)
+	for (int column = 0; word; column++) {
+		if (column == COLUMN_LOCAL)
+			local = strchr(word, ':');
+		if (column == COLUMN_INODE)
+			break;
+		word = strtok_r(NULL, " ", &rest);
+	}
+	if (!word || !local)
 		return false;
-	*ret_port = (uint16_t)port;
-	return true;
+	*ret_port = (uint16_t)strtoul(local + 1, &end, 16);
+	*ret_inode = strtoull(word, NULL, 10);
+	return *end == 0;
 }
 
 /* Calls 'take' for each UDP socket of a process's network namespace. */

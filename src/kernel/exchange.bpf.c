@@ -8,190 +8,10 @@
  *
  * Threads: each program on the CPU of its event, several at once.
  */
-#include <linux/types.h>
-
-#include <linux/bpf.h>
-
-#include <bpf/bpf_core_read.h>
-#include <bpf/bpf_helpers.h>
-#include <bpf/bpf_tracing.h>
-
-#include "kernel/exchange_shared.h"
-
-#define UDP          17
-#define IP4_SIZE     20
-#define IP6_SIZE     40
-#define UDP_SIZE     8
-#define ARRIVALS     8
-#define ARRIVAL_NS   1000000
-#define FRAGMENT     0x1fff
-#define NOT_TAKEN    0x2002 /* MSG_PEEK, MSG_ERRQUEUE */
-#define BINDPORT_LOCK 8 /* SOCK_BINDPORT_LOCK */
-#define ARM_SECOND   1 /* register of a call's second parameter */
-#define KEEP(value)  asm volatile("" : "+r"(value))
-#define always       static __always_inline
-#define be16(number) __builtin_bswap16(number)
+#include "kernel/exchange_kernel.bpf.h"
+#include "kernel/exchange_packet.bpf.h"
 
 char exchange_license[] SEC("license") = "GPL";
-
-/* The few members of the kernel's structs that are read. */
-#pragma clang attribute push(__attribute__((preserve_access_index)), \
-			     apply_to = record)
-struct ns_common {
-	unsigned int inum;
-};
-
-struct net {
-	struct ns_common ns;
-};
-
-typedef struct {
-	struct net *net;
-} possible_net_t;
-
-struct net_device {
-	int ifindex;
-	possible_net_t nd_net;
-};
-
-struct sock_common {
-	__u16 skc_num;
-	__u16 skc_dport;
-	possible_net_t skc_net;
-};
-
-struct sock {
-	struct sock_common __sk_common;
-	__u16 sk_protocol;
-	__u8 sk_userlocks : 4;
-};
-
-struct sk_buff {
-	struct sock *sk;
-	struct net_device *dev;
-	unsigned int len, data_len;
-	unsigned char *head, *data;
-	int skb_iif;
-	__u16 network_header;
-	__u64 tstamp;
-};
-
-struct pid_namespace;
-
-struct upid {
-	int nr;
-	struct pid_namespace *ns;
-};
-
-struct pid {
-	unsigned int level;
-	struct upid numbers[1];
-};
-
-struct task_struct {
-	int pid, tgid;
-	struct pid *thread_pid;
-};
-
-struct bpf_iter_meta;
-
-struct bpf_iter__task {
-	struct bpf_iter_meta *meta;
-	struct task_struct *task;
-};
-
-/* Where a system call's second parameter is. */
-struct pt_regs___x86 {
-	unsigned long si;
-};
-
-struct user_pt_regs___arm {
-	unsigned long long regs[31];
-};
-#pragma clang attribute pop
-
-/* Linux 6.1; a value of its own name, so that this builds without it. */
-enum bpf_func_id___tai { BPF_FUNC_ktime_get_tai_ns___tai = 208 };
-static __u64 (*tai_ns)(void) = (void *)208;
-
-/* A thread of a watched process. */
-struct thread {
-	__u64 call_ns;
-	__u64 woken_ns, ran_ns;
-	__u32 calls;    /* how many so far */
-	__u32 call;     /* its number */
-	__u8 taken;     /* packets, in this call */
-	__u8 copied;    /* one that exchange_taken need not tell */
-	__u8 inside;    /* of a call */
-	__u8 known;     /* calls are seen */
-	__u8 woken;     /* and has not run since */
-};
-
-struct {
-	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__type(key, int);
-	__type(value, struct thread);
-} threads SEC(".maps");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(map_flags, BPF_F_MMAPABLE);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__type(value, struct exchange_shared);
-} shared SEC(".maps");
-
-/* By port: until when its packets count, by the programs' clock. */
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(map_flags, BPF_F_MMAPABLE);
-	__uint(max_entries, EXCHANGE_PORTS);
-	__type(key, __u32);
-	__type(value, __u64);
-} ports SEC(".maps");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_RINGBUF);
-	__uint(max_entries, EXCHANGE_RECORDS);
-} records SEC(".maps");
-
-/* Packets that came to this CPU and of which READY is still to come: some
- * drivers hand up several and only then each of them to its socket. */
-struct arrivals {
-	__u32 next;
-	__u32 unused;
-	struct exchange_record packets[ARRIVALS]; /* at_ns 0: none */
-};
-
-struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__type(value, struct arrivals);
-} arrivals SEC(".maps");
-
-always struct exchange_shared *shared_get(void)
-{
-	__u32 zero = 0;
-	struct exchange_shared *s = bpf_map_lookup_elem(&shared, &zero);
-
-	return s && s->filter.on ? s : 0;
-}
-
-always struct exchange_lost *lost_get(struct exchange_shared *s)
-{
-	return &s->lost[bpf_get_smp_processor_id() & (EXCHANGE_CPUS - 1)];
-}
-
-always __u64 now_ns(const struct exchange_shared *s)
-{
-	if (bpf_core_enum_value_exists(enum bpf_func_id___tai,
-				       BPF_FUNC_ktime_get_tai_ns___tai) &&
-	    !s->filter.monotonic)
-		return tai_ns();
-	return bpf_ktime_get_ns();
-}
 
 /* ---- processes and threads ---------------------------------------------- */
 
@@ -226,9 +46,8 @@ always struct thread *thread_get(struct exchange_shared *s,
 
 always struct thread *current_get(struct exchange_shared *s)
 {
-	return current_is_watched(s)
-		       ? thread_get(s, bpf_get_current_task_btf())
-		       : 0;
+	return current_is_watched(s) ? thread_get(s, bpf_get_current_task_btf())
+				     : 0;
 }
 
 /* Two at once may lose one, which its next packet brings back.  False: there
@@ -289,142 +108,6 @@ always void bind_learn(const struct exchange_shared *s, void *registers)
 		return;
 	if (begin[1] && (begin[0] == 2 || begin[0] == 10))
 		port_learn(be16(begin[1]), EXCHANGE_FOREVER);
-}
-
-/* ---- packets ------------------------------------------------------------ */
-
-/* Of a packet's headers: both addresses and ports, in one piece for IPv6 and
- * for IPv4 without options. */
-struct headers {
-	unsigned char bytes[IP6_SIZE + UDP_SIZE];
-};
-
-always __u32 u16_at(const unsigned char *bytes)
-{
-	return bytes[0] << 8 | bytes[1];
-}
-
-/* What is found: where the UDP header is, and the ports in our order. */
-struct place {
-	const unsigned char *udp;
-	int out;
-	__u16 local_port, remote_port, size;
-	__u8 ip_version;
-};
-
-always int udp_find(const struct headers *headers, const unsigned char *ip,
-		    struct place *place)
-{
-	const unsigned char *bytes = headers->bytes;
-	__u32 size = (bytes[0] & 15) * 4;
-	unsigned char udp[UDP_SIZE];
-
-	place->ip_version = bytes[0] >> 4;
-	if (place->ip_version == 6) {
-		if (bytes[6] != UDP)
-			return 0;
-		place->udp = ip + IP6_SIZE;
-		__builtin_memcpy(udp, bytes + IP6_SIZE, UDP_SIZE);
-	} else if (place->ip_version == 4) {
-		if (bytes[9] != UDP || (u16_at(bytes + 6) & FRAGMENT))
-			return 0;
-		place->udp = ip + size;
-		if (size == IP4_SIZE)
-			__builtin_memcpy(udp, bytes + IP4_SIZE, UDP_SIZE);
-		else if (bpf_probe_read_kernel(udp, UDP_SIZE, place->udp))
-			return 0;
-	} else {
-		return 0;
-	}
-	place->local_port = u16_at(udp + (place->out ? 0 : 2));
-	place->remote_port = u16_at(udp + (place->out ? 2 : 0));
-	size = u16_at(udp + 4);
-	place->size = size > UDP_SIZE ? size - UDP_SIZE : 0;
-	return 1;
-}
-
-always void addresses_set(const struct headers *headers,
-			  const struct place *place,
-			  struct exchange_record *record)
-{
-	const unsigned char *bytes = headers->bytes;
-
-	if (place->ip_version == 6) {
-		__builtin_memcpy(record->local, bytes + (place->out ? 8 : 24),
-				 16);
-		__builtin_memcpy(record->remote, bytes + (place->out ? 24 : 8),
-				 16);
-	} else {
-		__builtin_memcpy(record->local, bytes + (place->out ? 12 : 16),
-				 4);
-		__builtin_memcpy(record->remote, bytes + (place->out ? 16 : 12),
-				 4);
-	}
-}
-
-/* As much of the payload's begin as lies in one piece. */
-always void head_set(struct sk_buff *skb, const struct place *place,
-		     struct exchange_record *record)
-{
-	const unsigned char *payload = place->udp + UDP_SIZE;
-	const unsigned char *end = skb->data + (skb->len - skb->data_len);
-	__s64 there = end - payload;
-	__s64 size = place->size;
-
-	if (there < size)
-		size = there;
-	if (size > EXCHANGE_HEAD)
-		size = EXCHANGE_HEAD;
-	KEEP(size); /* the verifier is to see these very comparisons */
-	if (size <= 0 || size > EXCHANGE_HEAD)
-		return;
-	record->head_size = size;
-	(void)bpf_probe_read_kernel(record->head, size, payload);
-}
-
-always int net_matches(const struct exchange_shared *s,
-		       const struct net_device *dev)
-{
-	return !bpf_core_field_exists(dev->nd_net.net) ||
-	       dev->nd_net.net->ns.inum == s->filter.net;
-}
-
-always int packet_find(const unsigned char *ip, int out,
-		       struct headers *headers, struct place *place)
-{
-	place->out = out;
-	return !bpf_probe_read_kernel(headers, sizeof *headers, ip) &&
-	       udp_find(headers, ip, place);
-}
-
-always void record_fill(struct sk_buff *skb, const struct headers *headers,
-			const struct place *place,
-			struct exchange_record *record)
-{
-	record->size = place->size;
-	record->local_port = place->local_port;
-	record->remote_port = place->remote_port;
-	record->ip_version = place->ip_version;
-	addresses_set(headers, place, record);
-	head_set(skb, place, record);
-}
-
-always __u8 role_of(struct sock *sk)
-{
-	__u8 locks;
-
-	KEEP(sk); /* no address is made of it before it is known not to be 0 */
-	locks = BPF_CORE_READ_BITFIELD_PROBED(sk, sk_userlocks);
-	return ROLE_KNOWN | (locks & BINDPORT_LOCK ? ROLE_BOUND : 0) |
-	       (sk->__sk_common.skc_dport ? ROLE_CONNECTED : 0);
-}
-
-always void record_put(struct exchange_shared *s,
-		       const struct exchange_record *record)
-{
-	if (bpf_ringbuf_output(&records, (void *)record, sizeof *record,
-			       BPF_RB_NO_WAKEUP))
-		__sync_fetch_and_add(&lost_get(s)->records, 1);
 }
 
 /* ---- out ---------------------------------------------------------------- */
@@ -489,8 +172,8 @@ int BPF_PROG(exchange_queue, struct sk_buff *skb)
 	struct sock *sk = skb->sk;
 	__u64 call_ns;
 
-	if (!s || !packet_find(skb->head + skb->network_header, 1, &headers,
-			       &place))
+	if (!s ||
+	    !packet_find(skb->head + skb->network_header, 1, &headers, &place))
 		return 0;
 	if (!net_matches(s, skb->dev) ||
 	    !out_counts(s, sk, place.local_port, &call_ns))
@@ -515,8 +198,8 @@ int BPF_PROG(exchange_driver, struct sk_buff *skb)
 	struct headers headers;
 	struct place place;
 
-	if (!s || !packet_find(skb->head + skb->network_header, 1, &headers,
-			       &place))
+	if (!s ||
+	    !packet_find(skb->head + skb->network_header, 1, &headers, &place))
 		return 0;
 	if (!net_matches(s, skb->dev) || !port_counts(s, place.local_port))
 		return 0;

@@ -144,8 +144,7 @@ static bool echo_answers(const struct half *request,
 			 const struct exchange_packet *reply)
 {
 	return request->size > 0 && reply->size == request->size &&
-	       reply->head_size == request->head_size &&
-	       reply->head_size > 0 &&
+	       reply->head_size == request->head_size && reply->head_size > 0 &&
 	       memcmp(request->head, reply->head, reply->head_size) == 0;
 }
 
@@ -178,8 +177,7 @@ bool exchange_has_identifier(const struct half *request)
 
 bool exchange_is_reply(const struct exchange_packet *packet, bool comes)
 {
-	uint16_t server =
-		comes ? packet->remote_port : packet->local_port;
+	uint16_t server = comes ? packet->remote_port : packet->local_port;
 
 	if (server == DNS_PORT && packet->head_size >= DNS_HEAD)
 		return (packet->head[2] & 0x80) != 0;

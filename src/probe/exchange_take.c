@@ -40,14 +40,16 @@ static bool early_give(struct exchange_table *table,
 	for (uint32_t i = 0; i < table->early_count; i++) {
 		struct exchange_event event = table->early[i];
 
-		if (event.socket != arrival->socket) {
-			table->early[kept++] = event;
-		} else if (!given && event.at_ns >= arrival->stack_ns) {
+		bool same = event.socket == arrival->socket;
+
+		if (same && event.at_ns < arrival->stack_ns)
+			continue; /* what it took was there before the watch */
+		if (same && !given) {
 			arrival_give(table, arrival, &event);
 			given = true;
-		} else if (event.at_ns >= arrival->stack_ns) {
-			table->early[kept++] = event;
-		} /* else what it took was there before this watch */
+			continue;
+		}
+		table->early[kept++] = event;
 	}
 	table->early_count = kept;
 	return given;
