@@ -105,11 +105,8 @@ static struct bpf_link *walk_attach(struct kernel_sockets *sockets,
 {
 	union bpf_iter_link_info info = {.map.map_fd =
 						 (uint32_t)sockets->socks};
-	struct bpf_iter_attach_opts options = {
-		.sz = sizeof options,
-		.link_info = &info,
-		.link_info_len = sizeof info,
-	};
+	DECLARE_LIBBPF_OPTS(bpf_iter_attach_opts, options, .link_info = &info,
+			    .link_info_len = sizeof info);
 
 	return bpf_program__attach_iter(program, &options);
 }
@@ -186,11 +183,8 @@ static void clocks_read(struct kernel_sockets *sockets)
 	struct bpf_program *program = bpf_object__find_program_by_name(
 		sockets->object, "sockets_clocks");
 	uint64_t context[1] = {0};
-	struct bpf_test_run_opts options = {
-		.sz = sizeof options,
-		.ctx_in = context,
-		.ctx_size_in = sizeof context,
-	};
+	DECLARE_LIBBPF_OPTS(bpf_test_run_opts, options, .ctx_in = context,
+			    .ctx_size_in = sizeof context);
 
 	if (program)
 		(void)bpf_prog_test_run_opts(bpf_program__fd(program),
