@@ -178,7 +178,7 @@ struct link {
 
 static uint16_t port_of(int fd)
 {
-	struct sockaddr_in at;
+	struct sockaddr_in at = {0};
 	socklen_t size = sizeof at;
 
 	assert_int_equal(getsockname(fd, (struct sockaddr *)&at, &size), 0);
@@ -400,9 +400,9 @@ static void beyond_the_limits_bytes_are_the_processes(void **state)
 	c = kernel_sockets_counters(watch.sockets);
 	sum = traffic_sum(&watch);
 	assert_true(c.sockets_refused > 0);
-	assert_int_equal(sum.tx_bytes, 20 * 1500);
-	assert_int_equal(sum.rx_bytes, 20 * 1500);
-	assert_int_equal(watch.buckets.tx_bytes, 20 * 1500);
+	assert_int_equal(sum.tx_bytes, 20 * UINT64_C(1500));
+	assert_int_equal(sum.rx_bytes, 20 * UINT64_C(1500));
+	assert_int_equal(watch.buckets.tx_bytes, 20 * UINT64_C(1500));
 	watch_end(&watch);
 }
 
@@ -429,9 +429,9 @@ static void without_room_for_processes_bytes_are_nobodys(void **state)
 	watch_stop(&watch);
 	c = kernel_sockets_counters(watch.sockets);
 	sum = traffic_sum(&watch);
-	assert_int_equal(sum.tx_bytes, 5 * 1000);
+	assert_int_equal(sum.tx_bytes, 5 * UINT64_C(1000));
 	assert_true(c.processes_refused > 0);
-	assert_true(c.unattributed_tx_bytes >= 5 * 500);
+	assert_true(c.unattributed_tx_bytes >= 5 * UINT64_C(500));
 	watch_end(&watch);
 }
 
@@ -463,7 +463,7 @@ static void what_a_ring_has_no_room_for_is_counted(void **state)
 	/* No byte is lost without a word. */
 	assert_int_equal(watch.missed.tx_bytes, c.bucket_refused_tx_bytes);
 	assert_true(watch.buckets.tx_bytes + watch.missed.tx_bytes >=
-		    40 * 2000);
+		    40 * UINT64_C(2000));
 	watch_end(&watch);
 }
 

@@ -5,8 +5,10 @@ import contextlib
 import json
 import os
 import pathlib
+import signal
 import subprocess
 import threading
+import time
 
 import lab
 
@@ -267,6 +269,68 @@ def a_folder_of_cgroup_v2():
     lab.check(any(row["cgroup"] == number for row in watch.processes if row["event"] == "exit"), "and of its end")
 
 
+def every_connection_of_many():
+    watch, _, _ = watched("connections", 40000, turn_ms=1000)
+    ends = [row for row in watch.sockets.values() if row["class"] == "tcp" and row["event"] == "end"]
+    both = [row for row in ends if row["established_ns"]]
+    lab.check(len(both) >= 80000, f"only {len(both)} ends of connections")
+    lab.equal([row["why"] for row in ends if row["why"] in ("refused", "no_answer", "failed", "given_up")], [],
+              "failed connects")
+    bad = [row for row in both if not row["owners"] or not row["why"] or row["tx_bytes"] + row["rx_bytes"] not in (1, 33)]
+    lab.check(not bad, f"{len(bad)} without owner, reason or bytes: {bad[:2]}")
+    # Those that the client threw away left their numbers in an event before.
+    told = {row["id"] for row in watch.rows["socket"] if row.get("tcp", {}).get("srtt_us")}
+    without = [row for row in both if row["id"] not in told]
+    lab.check(not without, f"{len(without)} without a round trip time: {without[:1]}")
+
+
+def a_reader_that_sleeps_loses_nothing_unsaid():
+    """Stopped for 5 s, with rings too small: what is missing is named, what is there is right."""
+    with Watch(events_size=4096, buckets_size=4096, turn_ms=100) as watch:
+        watch.process.send_signal(signal.SIGSTOP)
+        time.sleep(0.2)
+        said = traffic("connections", 400)
+        time.sleep(4.8)
+        watch.process.send_signal(signal.SIGCONT)
+        time.sleep(0.5)
+    check_ledger(watch, refused=True)
+    c = watch.counters
+    lab.check(c["bucket_refused"] > 0 and c["end_refused"] > 0, f"nothing was refused: {c}")
+    lab.equal(sum(row["count"] for row in watch.rows["missed"]), c["bucket_refused"], "missed buckets")
+    lab.equal(sum(row["tx_bytes"] for row in watch.rows["missed"]), c["bucket_refused_tx_bytes"], "missed bytes")
+    sums, _ = totals(watch)
+    more = {key: each for key, each in sums.items() if key[0] in said and each > said[key[0]]}
+    lab.check(not more, f"more than there was: {more}")
+
+
+def limits_of_sixteen():
+    """More sockets and processes than there is room for: each process's bytes stay exact."""
+    watch, _, _ = watched("fork_inherited", socket_limit=16, drop_limit=16)
+    lab.equal(watch.counters["unattributed_tx_bytes"], 0, "nobody's")
+    with Watch(socket_limit=1, process_limit=1) as watch:
+        said = traffic("fork_inherited")
+    check_ledger(watch)
+    lab.check(watch.counters["unattributed_tx_bytes"] > 0, "there was room")
+    sums, _ = totals(watch)
+    known = sum(each[0] for key, each in sums.items() if key[0] in said)
+    nobodys = watch.counters["unattributed_tx_bytes"]
+    lab.check(known <= sum(each[0] for each in said.values()) <= known + nobodys, f"{known} and {nobodys} nobody's")
+
+
+def drops_are_their_receivers():
+    with Watch() as watch:
+        done = lab.run(TRAFFIC, "overflow")
+        said = truth(done.stdout)
+    check_bytes(watch, said)
+    lost = next(row for row in map(json.loads, done.stdout.splitlines()) if row["role"] == "receiver")
+    mine = [row for row in watch.rows["drop"] if row["reason"] in ("SOCKET_RCVBUFF", "PROTO_MEM") and
+            row.get("owner", [0])[0] == lost["pid"]]
+    newest = {(row["reason"], row["socket"]): row["packets"] for row in mine}
+    sent = sum(each[0] for each in said.values()) // 1000
+    got = said[lost["pid"]][1] // 1000
+    lab.equal(sum(newest.values()), sent - got, "datagrams dropped at the receiver's socket")
+
+
 def all_the_same_without_tick_and_cgroup():
     for name in ("tcp4_write_read", "udp4_sendmsg_recvmsg", "unix_dgram", "raw6"):
         watch, _, _ = watched(name, no_tick=1, no_cgroup=1)
@@ -277,4 +341,6 @@ if __name__ == "__main__":
     lab.main(every_way_to_send_and_receive, frames_of_packet_sockets, a_descriptor_handed_over,
              a_connection_inherited_by_ten, ten_thousand_short_processes, equal_tuples_in_two_namespaces,
              udp_segmentation, peeks_do_not_count, pages_mapped, spliced_out, multipath,
-             sockets_that_were_there_before, a_folder_of_cgroup_v2, all_the_same_without_tick_and_cgroup)
+             sockets_that_were_there_before, a_folder_of_cgroup_v2, every_connection_of_many,
+             a_reader_that_sleeps_loses_nothing_unsaid, limits_of_sixteen, drops_are_their_receivers,
+             all_the_same_without_tick_and_cgroup)
