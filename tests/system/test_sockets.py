@@ -83,8 +83,27 @@ def totals(watch):
     return sums, other
 
 
+def check_streams(watch):
+    """The calls' bytes are those of the kernel's own TCP counters; returns how many were checked."""
+    checked = 0
+    for row in watch.sockets.values():
+        tcp = row.get("tcp")
+        if row["class"] != "tcp" or row["existing"] or not tcp or tcp["ulp"] or not tcp["isn_known"]:
+            continue
+        checked += 1
+        what = f"{row['address']}:{row['port']} {row['peer']}:{row['peer_port']} {row['why']} {tcp}"
+        lab.equal(tcp["bytes_queued"], row["tx_bytes"], f"taken = sent, {what}")
+        if row["event"] == "end":
+            lab.equal(tcp["bytes_consumed"], row["rx_bytes"] + row["rx_other_bytes"], f"given = received, {what}")
+        if row["event"] == "end" and row["why"] == "fin":
+            lab.equal(tcp["bytes_sent"], tcp["bytes_acked"] + tcp["bytes_retrans"], f"sent = acked + again, {what}")
+            lab.equal(tcp["bytes_acked"], tcp["bytes_queued"], f"acked = taken, {what}")
+    return checked
+
+
 def check_ledger(watch, refused=False):
     """Every sum that must be exact."""
+    check_streams(watch)
     sums, other = totals(watch)
     c = watch.counters
     for kind in ("process", "state", "end", "bucket"):
@@ -317,6 +336,28 @@ def limits_of_sixteen():
     lab.check(known <= sum(each[0] for each in said.values()) <= known + nobodys, f"{known} and {nobodys} nobody's")
 
 
+def loss_is_sent_again_by_its_own_socket():
+    """One packet in 20 is thrown away: what is sent again is counted, and the bytes stay exact."""
+    lab.need_tool("nft")
+    rules = ("add table inet t; add chain inet t c { type filter hook input priority 0; };"
+             "add rule inet t c tcp flags != syn numgen random mod 20 == 0 drop")
+    with lab.Pair("sockets", mtu=1500) as pair:
+        lab.run(*lab.Pair.inside(pair.left, "nft", rules))
+        lab.run(*lab.Pair.inside(pair.left, "ip", "link", "set", "lo", "mtu", "1500"))
+        with Watch() as watch:
+            done = lab.run(*lab.Pair.inside(pair.left, TRAFFIC, "tcp4_write_read"))
+        said = truth(done.stdout)
+    check_bytes(watch, said)
+    sender = next(pid for pid, each in said.items() if each[0])
+    row = next(row for row in watch.sockets.values() if any(owner["pid"] == sender and owner["tx_bytes"]
+                                                             for owner in row["owners"]))
+    lab.equal(row["why"], "fin", "the close")
+    lab.check(row["tcp"]["retrans_segs"] > 10, f"nothing was sent again: {row['tcp']}")
+    # One event may tell of several segments.
+    lab.check(0 < row["retransmits"] <= row["tcp"]["retrans_segs"], f"{row['retransmits']} events")
+    lab.check(row["tcp"]["bytes_retrans"] > 0 and row["tcp"]["srtt_us"] > 0, str(row["tcp"]))
+
+
 def drops_are_their_receivers():
     with Watch() as watch:
         done = lab.run(TRAFFIC, "overflow")
@@ -342,5 +383,6 @@ if __name__ == "__main__":
              a_connection_inherited_by_ten, ten_thousand_short_processes, equal_tuples_in_two_namespaces,
              udp_segmentation, peeks_do_not_count, pages_mapped, spliced_out, multipath,
              sockets_that_were_there_before, a_folder_of_cgroup_v2, every_connection_of_many,
-             a_reader_that_sleeps_loses_nothing_unsaid, limits_of_sixteen, drops_are_their_receivers,
+             a_reader_that_sleeps_loses_nothing_unsaid, limits_of_sixteen, loss_is_sent_again_by_its_own_socket,
+             drops_are_their_receivers,
              all_the_same_without_tick_and_cgroup)
