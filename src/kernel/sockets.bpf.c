@@ -516,6 +516,8 @@ int BPF_PROG(sockets_receive, struct sock *sk, int bytes, int flags)
 	return 0;
 }
 
+#include "kernel/sockets_functions.inc"
+
 #include "kernel/sockets_record.inc"
 
 #include "kernel/sockets_life.inc"

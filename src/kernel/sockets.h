@@ -24,7 +24,7 @@
  * Bytes that leave a TCP socket for the application without a receive call
  * (splice, mapped pages) are in 'rx_other_bytes' of the record: they belong to
  * the owner that received last, else to the first in 'owners', else to the
- * creator; they are in no owner row and no bucket.
+ * creator, else to the listener's; they are in no owner row and no bucket.
  *
  * A call's bytes are what it returned: of MSG_TRUNC the whole datagram, of a
  * raw IPv4 socket with its header.  MSG_PEEK and MSG_ERRQUEUE do not count.
@@ -234,7 +234,8 @@ struct kernel_socket {
 	uint32_t reset_reason; /* kernel_reset_name(); 0: none, not told */
 	uint32_t errors;       /* reported to the socket */
 	uint32_t retransmits;  /* seen by the hook; tcp has the kernel's */
-	bool has_tcp;          /* 'tcp' is filled */
+	bool has_tcp; /* 'tcp' is filled: not of an END whose connection was
+		       * thrown away before; then CLOSED had it */
 	struct kernel_tcp tcp;
 	struct kernel_buffers buffers;
 
