@@ -2,6 +2,7 @@
  *
  * 'points' stamps round trip packets where a socket option does not reach: at
  * the system call, the queue, the driver, the protocols, the reader's wake-up.
+ * 'sockets' (sockets.h) says which process moved which bytes.
  * Loading takes root, or CAP_BPF and CAP_PERFMON; afterwards nothing here
  * needs a privilege.  Without libbpf or clang at build time every open fails
  * with ERR_NOT_BUILT and says so.
@@ -17,6 +18,7 @@
 #include <stdint.h>
 
 #include "base/counter.h"
+#include "kernel/sockets.h"
 #include "probe/probe.h"
 
 struct fault;
