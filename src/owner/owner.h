@@ -114,7 +114,8 @@ extern const struct counter_row owner_counter_rows[];
 extern const size_t owner_counter_count;
 
 /* A folder of a runtime beside the usual ones: docker's data-root, the state
- * folder of containerd, the storage root (graphroot) of podman and CRI-O, the
+ * and the root folder of containerd, the storage root (graphroot) of podman and
+ * CRI-O, the
  * --root of runc, the lxcpath of LXC, LXD's and Incus' own folder.  Those that
  * running daemons, shims and monitors name in their arguments are found
  * without. */
@@ -331,7 +332,16 @@ struct owner_process_record {
 void owner_process_record(const struct owner_process *process,
 			  struct owner_process_record *ret_record);
 
-/* Rows of struct owner_process_record and struct owner_container. */
+struct owner_container_record {
+	uint32_t present;
+	uint8_t runtime;
+	struct owner_container is;
+};
+
+void owner_container_record(const struct owner_container *container,
+			    struct owner_container_record *ret_record);
+
+/* Rows of the two records. */
 extern const struct field_table owner_process_fields;
 extern const struct field_table owner_container_fields;
 
