@@ -25,6 +25,7 @@
 #include "base/err.h"
 #include "base/sample.h"
 #include "capture/capture.h"
+#include "engine/watch.h"
 #include "flow/flow.h"
 #include "kernel/kernel.h"
 #include "probe/probe.h"
