@@ -56,6 +56,14 @@ static void classes_put(struct put *put, const struct watch_process *process)
 	put_object_end(put);
 }
 
+/* Who ended before anybody could look is known by what exec was told. */
+static const char *exe_of(const struct owner_process *owner)
+{
+	if (owner->exe || !owner->filename || owner->filename[0] != '/')
+		return owner->exe;
+	return owner->filename;
+}
+
 static void identity_put(struct put *put, const struct watch_process *process)
 {
 	const struct owner_process *owner = process->owner;
@@ -70,7 +78,7 @@ static void identity_put(struct put *put, const struct watch_process *process)
 	put_time(put, "end_wall_ns", owner->end.ns);
 	put_known(put, "ppid", owner->ppid != 0, owner->ppid);
 	put_text_or_null(put, "comm", process->comm);
-	put_text_or_null(put, "exe", owner->exe);
+	put_text_or_null(put, "exe", exe_of(owner));
 	put_text_or_null(put, "command", owner->command);
 	put_known(put, "uid", owner->uid != OWNER_UID_UNKNOWN, owner->uid);
 	put_text_or_null(put, "user", owner->user);

@@ -12,9 +12,13 @@
 #define SLEW_PPM    500 /* the kernel's limit */
 #define LATE_NS     NS_PER_S
 #define GUARD_NS    (NS_PER_S / 50) /* before the deadline: no reading */
-#define MEASURE_MIN 3               /* turns, or all of the run is measured */
-#define OWNER_TURNS 4               /* for names, at a reading */
-#define OWNER_LAST  64              /* the same, at the end */
+#define NEAR_NS     (NS_PER_S / 200)
+#define MEASURE_MIN 3 /* turns, or all of the run is measured */
+/* Events are taken so often that most processes still run when /proc is asked
+ * what they are. */
+#define GATHER_NS   (NS_PER_S / 20)
+#define OWNER_TURNS 4  /* for names, at a reading */
+#define OWNER_LAST  64 /* the same, at the end */
 
 const struct counter_row watch_counter_rows[] = {WATCH_COUNTERS(COUNTER_ROW)};
 const size_t watch_counter_count =
@@ -105,7 +109,8 @@ static void clocks_begin(struct watch *watch)
 
 	watch->feed->clocks(watch->object, &watch->clocks_begin);
 	watch->clocks_last = watch->clocks_begin;
-	watch->start = watch->last_turn = watch->feed->start(watch->object);
+	watch->start = watch->last_turn = watch->gathered =
+		watch->feed->start(watch->object);
 	watch->due.ns = watch->start.ns + options->turn_ns;
 	if (options->duration_ns == 0)
 		return;
@@ -281,6 +286,7 @@ static int reading(struct watch *watch)
 	struct mono now = watch->clocks_last.mono;
 	uint32_t complete = watch->feed->index(watch->object);
 
+	watch->gathered = now;
 	watch->counters.turns_late +=
 		mono_ns_between(watch->due, now) > LATE_NS;
 	while (watch->due.ns <= now.ns)
@@ -316,6 +322,13 @@ static int finish(struct watch *watch)
 	return rc < 0 ? rc : ERR_END;
 }
 
+static void gather(struct watch *watch)
+{
+	watch->gathered = watch->clocks_last.mono;
+	if (watch->feed->gather(watch->object, &watch->visitor) >= 0)
+		names_read(watch, 1);
+}
+
 /* A reading that could pass the deadline is left to the end. */
 static struct mono next_due(const struct watch *watch)
 {
@@ -327,6 +340,22 @@ static struct mono next_due(const struct watch *watch)
 	return watch->due;
 }
 
+/* When to wake up: for 'next', to gather, or for the caller.  What little is
+ * left before the deadline is slept through. */
+static struct mono next_stop(const struct watch *watch, struct mono next,
+			     int timeout_ms)
+{
+	struct mono at = {watch->clocks_last.mono.ns +
+			  timeout_ms * (NS_PER_S / 1000)};
+
+	if (at.ns > watch->gathered.ns + GATHER_NS)
+		at.ns = watch->gathered.ns + GATHER_NS;
+	if (at.ns > next.ns ||
+	    (watch->deadline.ns > 0 && at.ns > watch->deadline.ns - NEAR_NS))
+		return next;
+	return at;
+}
+
 int watch_turn(struct watch *watch, int timeout_ms)
 {
 	struct mono next, limit;
@@ -336,9 +365,7 @@ int watch_turn(struct watch *watch, int timeout_ms)
 		return ERR_END;
 	next = next_due(watch);
 	clocks_check(watch);
-	limit.ns = watch->clocks_last.mono.ns + timeout_ms * (NS_PER_S / 1000);
-	if (limit.ns > next.ns)
-		limit = next;
+	limit = next_stop(watch, next, timeout_ms);
 	if (!watch->stopping && watch->clocks_last.mono.ns < limit.ns) {
 		ready = watch->feed->wait(watch->object, limit,
 					  limit.ns == watch->deadline.ns);
@@ -350,8 +377,9 @@ int watch_turn(struct watch *watch, int timeout_ms)
 		return finish(watch);
 	if (watch->clocks_last.mono.ns >= next.ns)
 		return reading(watch);
-	if (ready && watch->feed->gather(watch->object, &watch->visitor) >= 0)
-		names_read(watch, 1);
+	if (ready || mono_ns_between(watch->gathered,
+				     watch->clocks_last.mono) >= GATHER_NS)
+		gather(watch);
 	return 0;
 }
 

@@ -190,7 +190,7 @@ struct watch {
 	volatile sig_atomic_t stopping;
 	bool ended, done;
 
-	struct mono start, end, due, deadline, last_turn;
+	struct mono start, end, due, deadline, last_turn, gathered;
 	struct watch_clocks clocks_begin, clocks_end, clocks_last;
 	uint32_t turn;   /* the period under way, up to the next reading */
 	int64_t span_ns; /* between the last two readings */
