@@ -331,12 +331,14 @@ always int sockets_full(void)
 
 /* Makes a socket's storage anew; of one cloned from a listener it keeps who
  * made that one. */
-always void sock_reset(struct sockets_sock *s, __u64 id, __u32 kind,
+always void sock_reset(struct sockets_sock *s, __u64 self, __u64 id, __u32 kind,
 		       __u32 flags)
 {
-	__u64 start = s->id ? s->creator_start : 0;
+	__u64 start = s->self ? s->creator_start : 0;
 	__u32 pid = s->creator_pid;
 
+	if (s->self && s->id == id)
+		id = CLONED_ID | __sync_fetch_and_add(&shared.clones, 1);
 	__builtin_memset(s, 0, sizeof *s);
 	s->listener_start = start;
 	s->listener_pid = pid;
@@ -344,6 +346,7 @@ always void sock_reset(struct sockets_sock *s, __u64 id, __u32 kind,
 	s->flags = flags | (class_is_by_process(kind) ? SOCK_BY_PROCESS : 0);
 	s->born = bpf_ktime_get_ns();
 	s->id = id;
+	s->self = self;
 	add(shared.born, 1);
 }
 
@@ -368,7 +371,7 @@ static __noinline struct sockets_sock *sock_make(struct sock *sk, __u32 kind,
 	}
 	if (BPF_CORE_READ_BITFIELD(sk, sk_kern_sock))
 		flags |= SOCK_KERNEL;
-	sock_reset(s, bpf_get_socket_cookie(sk), kind, flags);
+	sock_reset(s, (__u64)sk, bpf_get_socket_cookie(sk), kind, flags);
 	tp = bpf_skc_to_tcp_sock(sk);
 	if (tp)
 		s->base = tcp_consumed(tp) - taken;
@@ -379,8 +382,8 @@ always struct sockets_sock *sock_find(struct sock *sk)
 {
 	struct sockets_sock *s = bpf_sk_storage_get(&socks, sk, 0, 0);
 
-	/* Cloned from a listener it has another's number yet. */
-	if (s && s->id != (__u64)sk->__sk_common.skc_cookie.counter)
+	/* Cloned from a listener it is another's yet. */
+	if (s && s->self != (__u64)sk)
 		return 0;
 	return s;
 }

@@ -266,8 +266,11 @@ static int begin(struct kernel_sockets *sockets)
 	}
 	sockets->shared->ending = 1;
 	sockets->shared->running = 1;
-	if (!sockets->options.no_existing)
+	if (!sockets->options.no_existing) {
+		sockets->shared->finding = 1;
 		(void)sockets_walk_all(sockets, HOOK_FILES, 0, NULL);
+		sockets->shared->finding = 0;
+	}
 	return 0;
 }
 

@@ -23,7 +23,8 @@
  * are in kernel_process_bytes already.
  * Bytes that leave a TCP socket for the application without a receive call
  * (splice, mapped pages) are in 'rx_other_bytes' of the record: they belong to
- * the owner that received last, else to the creator, and are in no owner row.
+ * the owner that received last, else to the first in 'owners', else to the
+ * creator; they are in no owner row and no bucket.
  *
  * A call's bytes are what it returned: of MSG_TRUNC the whole datagram, of a
  * raw IPv4 socket with its header.  MSG_PEEK and MSG_ERRQUEUE do not count.
@@ -197,7 +198,10 @@ uint64_t kernel_field_get(const struct kernel_field *field, const void *record);
  * begins anew with a connection.  Borrowed until the callback ends. */
 struct kernel_socket {
 	enum kernel_socket_event event;
-	uint64_t id; /* its cookie; one socket, never used again */
+	/* Its cookie, with the top bit 0; or, for accepted MPTCP sockets,
+	 * which have none of their own, a number with the top bit 1.  Never
+	 * used again. */
+	uint64_t id;
 	struct mono at;
 	enum kernel_class kind;
 	uint16_t family;     /* AF_INET, ... */

@@ -66,6 +66,7 @@ struct kernel_sockets {
 
 	uint64_t process_consumed, state_consumed, end_consumed;
 	uint64_t bucket_consumed, bucket_ends, turns, turns_failed, turn_ns;
+	uint64_t owners_next; /* turn */
 
 	/* Cost. */
 	int stats;

@@ -65,6 +65,9 @@ enum {
 	HOOK_RECEIVE_PACKET,
 };
 
+/* Accepted MPTCP sockets inherit the cookie: they get a number of their own. */
+#define CLONED_ID (1ULL << 63)
+
 #define KERNEL_START 1 /* 'start' of the slot of the kernel */
 
 /* A process in a socket, or a class in a process.  All but 'index' and the
@@ -83,12 +86,13 @@ enum {
 	SOCK_BY_PROCESS = 4,
 	SOCK_ENDED = 8,
 	SOCK_FIN_SENT = 16,
+	SOCK_UNOWNED = 32, /* at the last walk */
 };
 
 /* In a socket's storage. */
 struct sockets_sock {
-	__u64 id; /* the socket's cookie: else this was cloned from a listener
-		   */
+	__u64 self; /* the socket: else this was cloned from a listener */
+	__u64 id;   /* its cookie, or a number with CLONED_ID */
 	__u64 born, connecting, established, closing, closed;
 	__u64 other_tx, other_rx, other_tx_messages, other_rx_messages;
 	__s64 base; /* bytes that were taken out before the first call */
@@ -223,11 +227,12 @@ struct sockets_shared {
 	__u32 ending;  /* ends are told */
 	__u32 index;
 	__u64 epoch;
-	__u32 flush; /* the walk completes the buckets under way too */
+	__u32 finding; /* the walk over files is the first */
+	__u32 flush;   /* the walk completes the buckets under way too */
 	__u32 seen[SOCKETS_HOOKS];
 	__u64 vanished __attribute__((aligned(64))); /* the loader's */
 	__u64 born __attribute__((aligned(64)));     /* the programs' */
-	__u64 ended, existing, walked;
+	__u64 ended, existing, walked, unowned, clones;
 	__u64 processes_born, processes_ended;
 	__u64 jiffies, jiffies_at;
 	__u64 unattributed_tx, unattributed_rx;

@@ -13,7 +13,8 @@
 #include "base/clock.h"
 #include "kernel/sockets_private.h"
 
-#define HZ_SPAN_NS (NS_PER_S / 10)
+#define HZ_SPAN_NS   (NS_PER_S / 10)
+#define OWNERS_TURNS 5 /* at most every so many a walk over all files */
 
 /* ---- walks
  * -------------------------------------------------------------------- */
@@ -89,7 +90,7 @@ static int sockets_walk_sockets(struct kernel_sockets *sockets)
 	uint64_t born = load(&shared->born), walked, there;
 	int rc;
 
-	shared->walked = 0;
+	shared->walked = shared->unowned = 0;
 	rc = sockets_walk_all(sockets, HOOK_WALK, sizeof(struct sockets_record),
 			      sample_take);
 	if (rc < 0 || !link_of(sockets, HOOK_WALK))
@@ -101,10 +102,22 @@ static int sockets_walk_sockets(struct kernel_sockets *sockets)
 	return 0;
 }
 
+/* Sockets that were accepted and not used are those of who has them open. */
+static int owners_find(struct kernel_sockets *sockets)
+{
+	if (sockets->shared->unowned == 0 || sockets->options.no_existing ||
+	    sockets->turns < sockets->owners_next)
+		return 0;
+	sockets->owners_next = sockets->turns + OWNERS_TURNS;
+	return sockets_walk_all(sockets, HOOK_FILES, 0, NULL);
+}
+
 static int walks(struct kernel_sockets *sockets)
 {
 	int rc = sockets_walk_sockets(sockets);
 
+	if (rc == 0)
+		rc = owners_find(sockets);
 	if (rc == 0)
 		rc = sockets_walk_all(sockets, HOOK_TASKS,
 				      sizeof(struct sockets_process),

@@ -72,10 +72,8 @@ def totals(watch):
             sums[owner["pid"], owner["start_ns"]][1] += owner["rx_bytes"]
         if row["rx_other_bytes"]:
             last = row["owners"][row["last_receiver"]] if row["last_receiver"] >= 0 else None
-            key = (last["pid"], last["start_ns"]) if last else tuple(row["creator"])
-            if key == (0, 0):
-                key = next(((owner["pid"], owner["start_ns"]) for owner in row["owners"]), tuple(row["listener"]))
-            other[key] += row["rx_other_bytes"]
+            owner = last or row["owners"][0]
+            other[owner["pid"], owner["start_ns"]] += row["rx_other_bytes"]
     for key, row in watch.bytes.items():
         for each in row["classes"].values():
             sums[key][0] += each["tx_bytes"]

@@ -480,9 +480,12 @@ static void role_mapped(void *argument)
 /* ---- sockets that are there before
  * --------------------------------------------------------- */
 
+static int go[2]; /* the sender to the receiver */
+
 static void role_before_receive(void *argument)
 {
 	int fd = endpoint_accept(argument);
+	char word;
 
 	/* A part before, the rest after it is told to go on. */
 	for (size_t got = 0; got < 100000;) {
@@ -491,6 +494,8 @@ static void role_before_receive(void *argument)
 		need(size > 0, "read");
 		got += (size_t)size;
 	}
+	close(go[1]);
+	need(read(go[0], &word, 1) == 1, "pipe");
 	receive_all(fd);
 }
 
@@ -498,14 +503,15 @@ static void role_before_send(void *argument)
 {
 	struct endpoint *to = argument;
 	int fd;
-	char go;
+	char word;
 
 	close(to->listener);
 	fd = endpoint_connect(to);
 	send_all(fd, 150000);
 	tally = (struct tally){0};
 	need(write(2, "before\n", 7) == 7, "stderr");
-	need(read(0, &go, 1) == 1, "stdin");
+	need(read(0, &word, 1) == 1, "stdin");
+	need(write(go[1], &word, 1) == 1, "pipe");
 	send_all(fd, 345678);
 	close(fd);
 }
@@ -514,6 +520,7 @@ static void before(void)
 {
 	static struct endpoint to;
 
+	need(pipe(go) == 0, "pipe");
 	endpoint_open(&to, AF_INET, SOCK_STREAM, 0, 0);
 	(void)spawn("receiver", role_before_receive, &to);
 	(void)spawn("sender", role_before_send, &to);
