@@ -353,8 +353,9 @@ void watch_process_fill(struct watch *watch, struct process *process)
 		shown->ended |= shown->owner->ended;
 		memcpy(shown->comm, shown->owner->comm, sizeof shown->comm);
 	}
-	/* Of the last reading, or there was no change in it. */
-	if (process->rate_turn + 1 != watch->turn)
+	/* Of this reading or the last one, or there was no change in it. */
+	if (process->rate_turn != watch->turn &&
+	    process->rate_turn + 1 != watch->turn)
 		shown->tx_bps = shown->rx_bps = 0;
 }
 

@@ -219,8 +219,11 @@ struct container *owner_container_mark(struct owner_table *table,
 		own[is->end] = 0;
 		owner_container_path(table, container, own);
 	}
-	if (container->view.runtime == OWNER_RUNTIME_UNKNOWN)
+	if (is->runtime != OWNER_RUNTIME_UNKNOWN &&
+	    is->runtime != OWNER_RUNTIME_LXC) { /* or LXD's, or Incus' */
 		container->view.runtime = is->runtime;
+		container->sure = true;
+	}
 	if (container->view.pod_uid[0] == 0)
 		strcpy(container->view.pod_uid, said->pod_uid);
 	if (container->view.pod_id[0] == 0)
@@ -247,7 +250,7 @@ void owner_container_merge(struct owner_table *table,
 	struct owner_container *view = &container->view;
 
 	if (facts->runtime != OWNER_RUNTIME_NONE &&
-	    facts->runtime != OWNER_RUNTIME_RUNC &&
+	    facts->runtime != OWNER_RUNTIME_RUNC && !container->sure &&
 	    view->runtime != facts->runtime) {
 		view->runtime = facts->runtime;
 		table->unsettled = true;

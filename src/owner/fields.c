@@ -47,7 +47,7 @@ static const struct field_row process_rows[] = {
 	    "whether the program's file was removed"),
 	TEXT("filename", filename, "the path that exec was given"),
 	TEXT("command", command, "its arguments, cut to fit"),
-	ROW("uid", FIELD_U32, uid, "", "the real user",
+	ROW("uid", FIELD_U32, uid, "", "the effective user",
 	    .present_mask = HAS_UID),
 	TEXT("user", user, "the user's name"),
 	ROW("kernel", FIELD_BOOL, kernel, "", "a thread of the kernel"),

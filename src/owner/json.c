@@ -244,8 +244,8 @@ static void storage_metadata(const json_t *container, struct owner_facts *facts)
 	if (facts->name[0] == 0)
 		(void)text_get(metadata, "name", facts->name,
 			       sizeof facts->name);
-	/* CRI-O's: the pod, as a name of its own. */
-	if (json_object_get(metadata, "pod-name"))
+	/* podman's has no Kubernetes namespace; CRI-O's has, always. */
+	if (json_object_get(metadata, "namespace"))
 		facts->runtime = OWNER_RUNTIME_CRIO;
 	(void)text_get(metadata, "pod-id", facts->pod_id, sizeof facts->pod_id);
 	facts->sandbox = facts->runtime == OWNER_RUNTIME_CRIO &&

@@ -214,7 +214,7 @@ struct owner_process {
 	uint64_t start_ns;
 	uint64_t end_ns; /* 0: it runs, or nobody saw when it ended */
 	struct wall start, end;
-	uint32_t uid;          /* real; OWNER_UID_UNKNOWN */
+	uint32_t uid;          /* effective, as ps has it; OWNER_UID_UNKNOWN */
 	uint32_t netns, pidns; /* inodes; 0: not known */
 	uint64_t cgroup_id;    /* 0: not known */
 	bool start_exact;

@@ -100,6 +100,7 @@ struct container {
 	bool used, named, pathed, spaced;
 	bool told;   /* by a manager's file */
 	bool stated; /* by runc's */
+	bool sure;   /* the path names the runtime */
 };
 
 struct cgroup {
@@ -298,6 +299,8 @@ void owner_folders_users(struct owner_table *table);
 void owner_runtimes_list(struct owner_table *table);
 /* Reads names for those that lack them and are due. */
 void owner_runtimes_name(struct owner_table *table, int64_t now_ns);
+/* Names that may have changed. */
+void owner_runtimes_again(struct owner_table *table);
 /* containerd's database: the image of a container that has none in facts. */
 void owner_bolt_image(struct owner_table *table, const char *space,
 		      const char *id, struct owner_facts *facts);

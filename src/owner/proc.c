@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "owner/owner_private.h"
@@ -27,19 +28,17 @@ static ssize_t small_read(int folder_fd, const char *name, char *ret_bytes,
 			  size_t size)
 {
 	int fd = openat(folder_fd, name, O_RDONLY | O_CLOEXEC);
-	size_t filled = 0;
-	ssize_t got = 0;
+	ssize_t got;
 
 	if (fd < 0)
 		return -errno;
-	while (filled < size - 1 &&
-	       (got = read(fd, ret_bytes + filled, size - 1 - filled)) > 0)
-		filled += (size_t)got;
+	/* These files give all they have at once, if there is room. */
+	got = read(fd, ret_bytes, size - 1);
 	if (got < 0)
 		got = -errno;
 	close(fd);
-	ret_bytes[filled] = 0;
-	return got < 0 ? got : (ssize_t)filled;
+	ret_bytes[got < 0 ? 0 : got] = 0;
+	return got;
 }
 
 uint32_t owner_namespace_read(int folder_fd, const char *name)
@@ -117,20 +116,18 @@ static uint64_t start_of(const struct owner_table *table,
 	return start > 0 ? (uint64_t)start : 0;
 }
 
-/* The real one. */
+/* The folder belongs to the effective user, dumpable or not: the kernel keeps
+ * it so for ps, which would else read the slow /proc/PID/status. */
 static void uid_read(struct owner_table *table, int fd,
 		     struct owner_process *view)
 {
-	char text[2048];
-	const char *line;
+	struct stat status;
 
-	if (small_read(fd, "status", text, sizeof text) <= 0)
+	if (fstat(fd, &status) != 0)
 		return;
-	line = strstr(text, "\nUid:\t");
-	if (!line)
-		return;
-	view->uid = (uint32_t)strtoul(line + strlen("\nUid:\t"), NULL, 10);
-	view->user = owner_user_name(table, view->uid);
+	if (view->uid != status.st_uid || !view->user)
+		view->user = owner_user_name(table, status.st_uid);
+	view->uid = status.st_uid;
 }
 
 static void exe_read(struct owner_table *table, int fd,

@@ -426,3 +426,28 @@ void owner_runtimes_name(struct owner_table *table, int64_t now_ns)
 		table->unnamed++;
 	}
 }
+
+/* A container may get another name while it runs. */
+static void name_again(struct owner_table *table, struct container *container)
+{
+	struct owner_container *view = &container->view;
+	char before[sizeof view->name];
+
+	if (!container->named || view->ended ||
+	    (view->runtime != OWNER_RUNTIME_DOCKER &&
+	     view->runtime != OWNER_RUNTIME_PODMAN))
+		return;
+	strcpy(before, view->name);
+	view->name[0] = 0;
+	(void)name_one(table, container);
+	if (view->name[0] == 0)
+		strcpy(view->name, before);
+}
+
+void owner_runtimes_again(struct owner_table *table)
+{
+	for (uint32_t i = 0; i < table->options.container_max; i++) {
+		if (table->containers[i].used)
+			name_again(table, &table->containers[i]);
+	}
+}

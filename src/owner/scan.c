@@ -95,6 +95,7 @@ int owner_scan(struct owner_table *table, struct fault *ret_fault)
 	owner_folder_list(table, proc, one_scanned, table);
 	if (!table->pids_differ)
 		end_unseen(table);
+	owner_runtimes_again(table);
 	files_read(table, 0);
 	/* Names may have shown folders, folders containers. */
 	if (table->relist)

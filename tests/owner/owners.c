@@ -2,13 +2,16 @@
  *
  *     --root DIR            read below DIR
  *     --folder RUNTIME=DIR  one more folder of a runtime
- *     --time                only how long a scan takes, and how many it found
+ *     --time COUNT          how long a scan takes with so many more processes
  * A scan; then another for every line of standard input.
  */
 #include <getopt.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "owner/owner.h"
@@ -84,8 +87,27 @@ static void scan(struct owner_table *table)
 	}
 }
 
-static void time_scans(struct owner_table *table)
+/* Children that sleep until this process ends. */
+static void begin_children(int count)
 {
+	for (int i = 0; i < count; i++) {
+		pid_t child = fork();
+
+		if (child < 0) {
+			perror("owners: fork");
+			exit(1);
+		}
+		if (child == 0) {
+			prctl(PR_SET_PDEATHSIG, SIGKILL);
+			for (;;)
+				pause();
+		}
+	}
+}
+
+static void time_scans(struct owner_table *table, int children)
+{
+	begin_children(children);
 	for (int i = 0; i < 5; i++) {
 		struct mono begin = mono_now();
 
@@ -102,14 +124,14 @@ int main(int argc, char **argv)
 	static const struct option longs[] = {
 		{"root", required_argument, NULL, 'r'},
 		{"folder", required_argument, NULL, 'f'},
-		{"time", no_argument, NULL, 't'},
+		{"time", required_argument, NULL, 't'},
 		{NULL, 0, NULL, 0},
 	};
 	struct owner_folder folders[FOLDERS_MAX];
 	struct owner_options options = {.folders = folders};
 	struct owner_table *table;
 	struct fault fault;
-	bool timed = false;
+	int children = -1;
 	char line[64];
 	int which;
 
@@ -124,7 +146,7 @@ int main(int argc, char **argv)
 				runtime_of(optarg, length),
 				optarg + length + 1};
 		} else if (which == 't') {
-			timed = true;
+			children = atoi(optarg);
 		} else {
 			return 2;
 		}
@@ -133,8 +155,8 @@ int main(int argc, char **argv)
 		fprintf(stderr, "owners: %s\n", fault.text);
 		return 1;
 	}
-	if (timed) {
-		time_scans(table);
+	if (children >= 0) {
+		time_scans(table, children);
 	} else {
 		do {
 			scan(table);

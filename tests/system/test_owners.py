@@ -22,7 +22,8 @@ import lab
 
 OWNERS = lab.BUILD / "tests/owner/owners"
 BUSYBOX = pathlib.Path("/bin/busybox")
-LIMITS = ["--ulimit", "nofile=20000:20000", "--ulimit", "nproc=32768:32768"]
+# What runc may set here: more than root's own limits is refused in many a container and virtual machine.
+LIMITS = '[containers]\ndefault_ulimits = ["nofile=20000:20000", "nproc=32768:32768"]\n'
 IMAGE = "docker.io/local/sonde-owners:1"
 APPLETS = ["sh", "sleep", "true", "init", "cat"]
 
@@ -166,14 +167,40 @@ def unmount_below(path):
         subprocess.run(["umount", "-l", point], check=False, capture_output=True)
 
 
+CGROUPS = pathlib.Path("/sys/fs/cgroup")
+LEAVINGS = ("docker", "kubepods", "libpod_parent", "lxc.", "payload", "sonde-", "supervisor")
+
+
+def cgroup_folders():
+    """Folders of cgroups, by the part below their tree's root, that are named as runtimes name them."""
+    tops = [CGROUPS] if (CGROUPS / "cgroup.controllers").exists() else sorted(CGROUPS.glob("*"))
+    return {pathlib.Path(path) for top in tops for name in LEAVINGS for start in top.glob(f"{name}*")
+            for path, _, _ in os.walk(start)}
+
+
+def remove_cgroups(before):
+    """Empty ones that are new; monitors take their time to end and to leave theirs."""
+    for _ in range(100):
+        new = cgroup_folders() - before
+        for left in sorted(new, key=lambda path: -len(str(path))):
+            with contextlib.suppress(OSError):
+                left.rmdir()
+        if not new:
+            return
+        time.sleep(0.02)
+
+
 @contextlib.contextmanager
 def folder():
+    """A temporary folder; behind it no mount and no empty cgroup that was not there before."""
+    before = cgroup_folders()
     with lab.folder() as path:
         path.chmod(0o755)
         try:
             yield path
         finally:
             unmount_below(path)
+            remove_cgroups(before)
 
 
 # ---- docker ----
@@ -220,22 +247,11 @@ def docker_its_names_and_what_is_executed_into_it():
             lab.check(seen.containers[one]["cgroup_id"] or not unified(), "a cgroup id")
         docker("rename", "sonde-one", "sonde-new")
         Seen().check(10101, "docker", "sonde-new", IMAGE, one)
-    remove_cgroup("sonde-other")
 
 
 def unified():
-    """The version 2 tree, or None."""
-    for path in ("/sys/fs/cgroup", "/sys/fs/cgroup/unified"):
-        if pathlib.Path(path, "cgroup.controllers").exists():
-            return pathlib.Path(path)
-    return None
-
-
-def remove_cgroup(name):
-    """An empty cgroup that a runtime leaves, in every tree."""
-    for path in [pathlib.Path("/sys/fs/cgroup", name), *pathlib.Path("/sys/fs/cgroup").glob(f"*/{name}")]:
-        with contextlib.suppress(OSError):
-            path.rmdir()
+    """Whether there is a version 2 tree."""
+    return any((CGROUPS / name).exists() for name in ("cgroup.controllers", "unified/cgroup.controllers"))
 
 
 # ---- podman ----
@@ -249,7 +265,8 @@ class Podman:
         (home / "run").chmod(0o700)
         (home / "tmp").mkdir()
         self.environment = {"PATH": os.environ["PATH"], "HOME": str(home), "XDG_RUNTIME_DIR": str(home / "run"),
-                            "TMPDIR": str(home / "tmp")}
+                            "TMPDIR": str(home / "tmp"), "CONTAINERS_CONF": str(home / "containers.conf")}
+        (home / "containers.conf").write_text(LIMITS)
         self.words = ["podman", "--root", home / "root", "--runroot", home / "run/root", "--tmpdir", home / "run/libpod",
                       "--runtime", "runc", "--cgroup-manager", "cgroupfs", "--events-backend", "file"]
         archive(home / "image.tar")
@@ -278,7 +295,7 @@ class Podman:
                 os.kill(int((self.home / "run/libpod/pause.pid").read_text()), signal.SIGTERM)
 
     def run(self, name, seconds, *options):
-        return self("run", "-d", "--name", name, *LIMITS, *options, IMAGE, "/bin/sleep", seconds)[-1]
+        return self("run", "-d", "--name", name, *options, IMAGE, "/bin/sleep", seconds)[-1]
 
 
 def need_podman():
@@ -306,6 +323,7 @@ def podman_in_a_pod():
         one = podman.run("sonde-in1", 10211, "--pod", "sonde-pod")
         two = podman.run("sonde-in2", 10212, "--pod", "sonde-pod")
         seen = Seen()
+        lab.equal(seen.check(10210, "podman", pod[:12] + "-infra", IMAGE)["pod_id"], pod, "its pod")
         lab.equal(seen.check(10211, "podman", "sonde-in1", IMAGE, one)["pod_id"], pod, "its pod")
         lab.equal(seen.check(10212, "podman", "sonde-in2", IMAGE, two)["pod_id"], pod, "its pod")
 
@@ -353,7 +371,7 @@ def containerd_and_what_is_executed_into_it():
             names = {"sonde-ctr": 10401, "sonde-pods": 10402}
             try:
                 ctr("run", "-d", IMAGE, "sonde-ctr", "/bin/sleep", "10401")
-                ctr("run", "-d", "--cgroup", "kubepods/burstable/pod11111111-2222-3333-4444-555555555555/sonde-pods",
+                ctr("run", "-d", "--cgroup", "/kubepods/burstable/pod11111111-2222-3333-4444-555555555555/sonde-pods",
                     IMAGE, "sonde-pods", "/bin/sleep", "10402")
                 with sleeping("ctr", "-a", home / "c.sock", "-n", "sonde-space", "task", "exec", "--exec-id", "later",
                               "sonde-ctr", seconds=10403):
@@ -370,10 +388,6 @@ def containerd_and_what_is_executed_into_it():
                                   capture_output=True, check=False).returncode == 0
                               or name not in ctr("task", "ls", "-q").split())
                     ctr("container", "rm", name, check_rc=None)
-    remove_cgroup("sonde-space")
-    remove_cgroup("kubepods/burstable/pod11111111-2222-3333-4444-555555555555")
-    remove_cgroup("kubepods/burstable")
-    remove_cgroup("kubepods")
 
 
 # ---- runc alone ----
