@@ -62,7 +62,7 @@ struct watch_screen {
 	size_t ledger_count;
 	bool sound;
 	double tx_bps, rx_bps;
-	uint64_t before_tx, before_rx;
+	uint64_t before_tx, before_rx, before_turns;
 	int64_t before_ns;
 	double curve[SCREEN_CURVE];
 	uint64_t curve_count;

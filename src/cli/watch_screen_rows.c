@@ -289,9 +289,9 @@ static void totals_take(struct watch_screen *screen, struct watch *watch)
 	screen->sound = true;
 	for (size_t i = 0; i < screen->ledger_count; i++)
 		screen->sound &= screen->ledger[i].turns_failed == 0;
-	if (screen->counters.turns == 0 ||
-	    elapsed_ns - screen->before_ns < NS_PER_S / 2)
+	if (screen->counters.turns == screen->before_turns)
 		return;
+	screen->before_turns = screen->counters.turns;
 	span_s = (double)(elapsed_ns - screen->before_ns) / (double)NS_PER_S;
 	screen->tx_bps =
 		(double)(screen->kernel.calls_tx_bytes - screen->before_tx) /

@@ -105,11 +105,8 @@ static struct bpf_link *walk_attach(struct kernel_sockets *sockets,
 {
 	union bpf_iter_link_info info = {.map.map_fd =
 						 (uint32_t)sockets->socks};
-	struct bpf_iter_attach_opts options = {
-		.sz = sizeof options,
-		.link_info = &info,
-		.link_info_len = sizeof info,
-	};
+	DECLARE_LIBBPF_OPTS(bpf_iter_attach_opts, options, .link_info = &info,
+			    .link_info_len = sizeof info);
 
 	return bpf_program__attach_iter(program, &options);
 }
