@@ -8,8 +8,8 @@
 
 #include "engine/engine.h"
 
-#define FEED_START    INT64_C(1000000000000)
-#define FEED_STEPS    64
+#define FEED_START INT64_C(1000000000000)
+#define FEED_STEPS 64
 
 /* What a reading hands over; called by turn and stop with their visitor. */
 typedef void feed_step(void *context,
