@@ -55,11 +55,11 @@ static const struct {
 		      "of closed connections: sent = acknowledged + in flight "
 		      "+ sent again"},
 	[TCP_TX] = {"tcp_tx_bytes", "bytes",
-		    "of ended TCP sockets: sent by calls = taken by the "
-		    "kernel"},
+		    "of TCP sockets not thrown away: sent by calls = taken "
+		    "by the kernel"},
 	[TCP_RX] = {"tcp_rx_bytes", "bytes",
-		    "of ended TCP sockets: given by the kernel = received by "
-		    "calls + spliced or mapped"},
+		    "of the same: given by the kernel = received by calls + "
+		    "spliced or mapped"},
 	[INTERVALS] = {"intervals", "intervals",
 		       "handed over = in the run's duration"},
 	[INTERVALS_TX] = {"intervals_tx_bytes", "bytes",
@@ -184,7 +184,8 @@ void watch_ledger_connection(struct watch *watch,
 	    record->opened == KERNEL_OPENED_UNKNOWN ||
 	    record->established.ns == 0)
 		return;
-	if (first) {
+	if (first && (record->event == KERNEL_SOCKET_CLOSED ||
+		      record->why != KERNEL_CLOSE_ABORT)) {
 		right = tcp->bytes_acked +
 			(uint32_t)(tcp->snd_nxt - tcp->snd_una) +
 			tcp->bytes_retrans;
@@ -194,9 +195,11 @@ void watch_ledger_connection(struct watch *watch,
 			right == tcp->bytes_sent + 1 ? tcp->bytes_sent : right;
 	}
 	/* A call may be under way while a connection closes, but not when its
-	 * socket ends; the kernel's numbers are of the last connection. */
+	 * socket ends; the kernel's numbers are of the last connection, and
+	 * it forgets them when it throws one away. */
 	if (record->event != KERNEL_SOCKET_END || record->existing ||
-	    tcp->ulp || record->connections != 1)
+	    tcp->ulp || record->connections != 1 ||
+	    record->why == KERNEL_CLOSE_ABORT)
 		return;
 	sums->calls_tx += record->traffic.tx_bytes;
 	sums->taken_tx += tcp->bytes_queued;

@@ -420,7 +420,11 @@ static void ended_add(struct watch *watch, struct socket *socket)
 static void last_set(struct socket *socket, const struct kernel_socket *record)
 {
 	struct kernel_tcp tcp = socket->last.tcp;
-	bool keep = !record->has_tcp && socket->last.has_tcp &&
+	/* The kernel forgets the numbers of what it throws away. */
+	bool gone = !record->has_tcp ||
+		    (record->event == KERNEL_SOCKET_END && socket->closed &&
+		     record->why == KERNEL_CLOSE_ABORT);
+	bool keep = gone && socket->last.has_tcp &&
 		    record->connections == socket->last.connections;
 
 	socket->last = *record;

@@ -245,7 +245,10 @@ def tiny_rings_are_flagged_and_totals_stay_exact():
                 "    for end in ends: end.send(b'm' * 100)\n"
                 "    time.sleep(0.02)\n"
                 "import os; print(os.getpid())\n")
+        # Its reader comes too late, but not so late that intervals are late too.
+        watch.process.send_signal(signal.SIGSTOP)
         done = lab.run(*lab.Pair.inside(name, sys.executable, "-c", many))
+        watch.process.send_signal(signal.SIGCONT)
         watch.finish()
         kernel = watch.summary["counters"]["kernel"]
         lab.check(kernel["bucket_refused"] > 0, "no bucket was refused: the ring is not tiny")
@@ -357,7 +360,7 @@ def events_and_samples_are_told():
         ids = {row["id"] for row in watch.of("socket") if row["creator"] and row["creator"]["pid"] == sender
                and row["class"] == "tcp"}
         states = [row["state"] for row in watch.of("event", event="state") if row["id"] in ids]
-        lab.check(states[:2] == ["syn_sent", "established"] and "close" in states, f"states: {states}")
+        lab.check("syn_sent,established,fin_wait_1" in ",".join(states), f"states: {states}")
         rows = [row for interval in watch.of("interval") for row in interval["processes"] if row["pid"] == sender]
         for row in rows:
             for key in ("tx_bytes", "rx_bytes", "tx_messages", "rx_messages"):
