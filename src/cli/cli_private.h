@@ -30,8 +30,8 @@ struct verb {
 	bool hidden;
 };
 
-extern const struct verb flows_verb, run_verb, rtt_verb, reflect_verb,
-	doctor_verb, help_verb, man_verb;
+extern const struct verb flows_verb, run_verb, watch_verb, rtt_verb,
+	reflect_verb, doctor_verb, help_verb, man_verb;
 
 /* The verbs in the table's order; NULL after the last. */
 const struct verb *verb_at(size_t index);

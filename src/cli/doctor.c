@@ -17,6 +17,7 @@ static const struct {
 	{"Hardware stamps", cards_check}, {"Huge pages", pages_check},
 	{"Store", store_check},           {"Clock", clock_check},
 	{"Interfaces", interfaces_check}, {"Round trips", points_check},
+	{"Sockets", sockets_check},
 };
 
 #define CHECK_COUNT (sizeof checks / sizeof checks[0])

@@ -57,5 +57,6 @@ void store_check(struct doctor *doctor);
 void clock_check(struct doctor *doctor);
 void interfaces_check(struct doctor *doctor);
 void points_check(struct doctor *doctor);
+void sockets_check(struct doctor *doctor);
 
 #endif

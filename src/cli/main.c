@@ -8,8 +8,8 @@
 #include "cli/cli_private.h"
 
 static const struct verb *const verbs[] = {
-	&flows_verb,  &run_verb,  &rtt_verb, &reflect_verb,
-	&doctor_verb, &help_verb, &man_verb,
+	&flows_verb,   &run_verb,    &watch_verb, &rtt_verb,
+	&reflect_verb, &doctor_verb, &help_verb,  &man_verb,
 };
 
 #define VERB_COUNT (sizeof verbs / sizeof verbs[0])

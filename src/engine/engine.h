@@ -26,6 +26,7 @@
 #include "base/sample.h"
 #include "capture/capture.h"
 #include "engine/exchanger.h"
+#include "engine/watch.h"
 #include "flow/flow.h"
 #include "kernel/kernel.h"
 #include "probe/probe.h"
