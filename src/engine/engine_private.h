@@ -133,7 +133,6 @@ struct part {
 
 /* Frames on their way through a lane. */
 struct batch {
-	_Atomic(struct lane *) lane; /* that it was last in */
 	struct source *source;
 	uint32_t frame_count;
 	uint32_t packet_count;

@@ -1,20 +1,24 @@
 /* Several workers: batches of a feed on their way to the tables.
  *
- * Whoever has time takes the next batch: under the lane's lock it walks over
- * the frames, outside of it a file's are dealt to shards.  Batches are
- * numbered as they are taken, and every worker whose table they are for
- * decodes and meters its part in that order; it does so first, and takes
- * batches with the time that is left.  So the order within each flow is kept,
- * and whoever is not busy with the packets of an elephant reads and deals.
+ * A batch is taken under the lane's lock, which is short of a plain file: each
+ * worker has read a part of it before, side by side with the others, and takes
+ * the frames in the part's turn.  Of anything else whoever has time takes the
+ * next batch.  Outside of the lock a file's frames are decoded and dealt to
+ * shards.  Batches are numbered as they are taken, and every worker whose table
+ * they are for meters its part in that order.  Parts and batches are taken
+ * first, up to a few ahead, so that there is always something to meter while
+ * another has the lock; who is busy with the packets of an elephant leaves
+ * reading and dealing to the others.
  *
  *     files        one lane; every worker meters its part of each batch
  *     interfaces   a lane a worker; its owner meters all of it, others take
  *                  batches of it and decode them while they have nothing of
  *                  their own
  *
- * A batch's frames go back when all have metered it, in order as well.  Its
- * memory is its worker's, and half of a worker's batches are kept for its
- * own lane.  So there is always one worker that can go on: who deals or
+ * An interface's frames go back when all have metered them, in order as well;
+ * a file's as soon as they are decoded, unless engine_poll() is to see them.
+ * A batch's memory is its worker's, and half of a worker's batches are kept for
+ * its own lane.  So there is always one worker that can go on: who deals or
  * decodes the oldest batch, or has to meter it.
  */
 #include <errno.h>
@@ -159,7 +163,6 @@ static enum taking batch_fill(struct lane *lane, struct batch *batch,
 		atomic_store(&lane->ended, true);
 	if (count <= 0)
 		return TAKING_EMPTY;
-	atomic_store(&batch->lane, lane);
 	batch->frame_count = (uint32_t)count;
 	batch->raw = true;
 	batch->lent = true;

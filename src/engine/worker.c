@@ -335,7 +335,6 @@ static int worker_place(struct engine *engine, struct worker *worker)
 		if (!batch)
 			return -ENOMEM;
 		atomic_init(&batch->left, 0);
-		atomic_init(&batch->lane, NULL);
 		batch->lent = false;
 		worker->batches[i] = batch;
 	}

@@ -24,7 +24,8 @@
  * Bytes that leave a TCP socket for the application without a receive call
  * (splice, mapped pages) are in 'rx_other_bytes' of the record: they belong to
  * the owner that received last, else to the first in 'owners', else to the
- * creator, else to the listener's; they are in no owner row and no bucket.
+ * creator, else to the listener's (of a 'kernel' socket to the kernel); they
+ * are in no owner row and no bucket.
  *
  * A call's bytes are what it returned: of MSG_TRUNC the whole datagram, of a
  * raw IPv4 socket with its header.  MSG_PEEK and MSG_ERRQUEUE do not count.

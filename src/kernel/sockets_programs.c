@@ -82,7 +82,7 @@ const struct sockets_program sockets_programs[] = {
 	FUNCTION("function_receive_unix_stream", "unix_stream_recvmsg",
 		 HOOK_RECEIVE_UNIX_STREAM, "sock_recv_length",
 		 "bytes received over Unix streams"),
-	FUNCTION("function_receive_unix_dgram", "unix_dgram_recvmsg",
+	FUNCTION("function_receive_unix_dgram", "__unix_dgram_recvmsg",
 		 HOOK_RECEIVE_UNIX_DGRAM, "sock_recv_length",
 		 "bytes received over Unix datagrams"),
 	FUNCTION("function_receive_packet", "packet_recvmsg",

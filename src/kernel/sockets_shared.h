@@ -86,6 +86,7 @@ enum {
 	SOCK_ENDED = 8,
 	SOCK_FIN_SENT = 16,
 	SOCK_UNOWNED = 32, /* at the last walk */
+	SOCK_ULP = 64,     /* TLS, MPTCP or the like was on top */
 };
 
 /* In a socket's storage. */

@@ -74,7 +74,8 @@ def totals(watch):
             sums[owner["pid"], owner["start_ns"]][1] += owner["rx_bytes"]
         if row["rx_other_bytes"]:
             last = row["owners"][row["last_receiver"]] if row["last_receiver"] >= 0 else None
-            owner = last or row["owners"][0]
+            nobody = {"pid": 0, "start_ns": 0}
+            owner = nobody if row["kernel"] else last or row["owners"][0]
             other[owner["pid"], owner["start_ns"]] += row["rx_other_bytes"]
     for key, row in watch.bytes.items():
         for each in row["classes"].values():

@@ -50,7 +50,7 @@ void receive_all(int fd); /* to the end of the stream, or silence */
 /* io_uring, one operation at a time, by system calls. */
 struct uring;
 struct uring *uring_open(void);
-int uring_do(struct uring *uring, int operation, int fd, void *bytes,
+int uring_do(struct uring *ring, int operation, int fd, void *at,
 	     unsigned int size);
 
 /* traffic_load.c */

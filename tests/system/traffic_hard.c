@@ -84,10 +84,15 @@ static int descriptor_receive(int over)
 				 .msg_iovlen = 1,
 				 .msg_control = control,
 				 .msg_controllen = sizeof control};
+	struct cmsghdr *head;
 	int fd;
 
 	need(received(recvmsg(over, &message, 0)) == 1, "SCM_RIGHTS");
-	memcpy(&fd, CMSG_DATA(CMSG_FIRSTHDR(&message)), sizeof fd);
+	head = CMSG_FIRSTHDR(&message);
+	need(head, "SCM_RIGHTS");
+	if (!head)
+		return -1;
+	memcpy(&fd, CMSG_DATA(head), sizeof fd);
 	return fd;
 }
 
