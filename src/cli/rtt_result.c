@@ -96,6 +96,16 @@ bool rtt_remote(const struct segment *segment)
 	return !point_is_local(segment->to_leg, segment->to);
 }
 
+static bool is_if_asleep(enum point point)
+{
+	return point >= POINT_READY && point <= POINT_RUNNING;
+}
+
+bool rtt_if_asleep(const struct segment *segment)
+{
+	return is_if_asleep(segment->from) || is_if_asleep(segment->to);
+}
+
 static bool of_wake_up(const struct segment *segment)
 {
 	return segment->from == POINT_WAKING ||
