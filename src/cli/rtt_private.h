@@ -90,6 +90,11 @@ char *rtt_ns_short(int64_t ns, char ret_text[static TEXT_SIZE]);
 /* The whole result for people; 'width' columns at least 80. */
 void rtt_table_print(const struct rtt_result *result, int width, FILE *to);
 
+/* One of its quantiles by the field's name, in five letters; "-" while no
+ * value can lie beyond it. */
+const char *rtt_quantile_text(const struct hist_summary *summary,
+			      const char *field, int64_t value, char *text);
+
 /* ---- rtt_watch.c -------------------------------------------------------- */
 
 /* The whole verb, with options.watch.  Returns the exit code. */

@@ -145,19 +145,21 @@ static void counts_draw(const struct rtt_result *result, int line)
 
 static void values_draw(int line, const char *name, const struct hist *hist)
 {
+	struct hist_summary summary;
 	char text[5][TEXT_SIZE];
 
+	hist_summary(hist, &summary);
 	tui_put(line, 1, A_NORMAL, "%-27.27s", name);
-	if (hist_count(hist) == 0) {
+	if (summary.count == 0) {
 		tui_put(line, 29, tui_color(PAINT_DIM), "no values");
 		return;
 	}
 	tui_put(line, 28, A_NORMAL, "%6s%6s%6s%6s%6s",
-		rtt_ns_short(hist_quantile(hist, 0.5), text[0]),
-		rtt_ns_short(hist_quantile(hist, 0.9), text[1]),
-		rtt_ns_short(hist_quantile(hist, 0.99), text[2]),
-		rtt_ns_short(hist_quantile(hist, 0.999), text[3]),
-		rtt_ns_short(hist_max(hist), text[4]));
+		rtt_quantile_text(&summary, "p50", summary.p50, text[0]),
+		rtt_quantile_text(&summary, "p90", summary.p90, text[1]),
+		rtt_quantile_text(&summary, "p99", summary.p99, text[2]),
+		rtt_quantile_text(&summary, "p99_9", summary.p99_9, text[3]),
+		rtt_ns_short(summary.max, text[4]));
 }
 
 /* A segment's bar begins where the one before it ends. */

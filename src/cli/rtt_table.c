@@ -30,8 +30,8 @@ static void name_make(const struct segment *segment, char *ret_name,
 		       word ? word + 1 : segment->name);
 }
 
-static const char *quantile_text(const struct hist_summary *summary,
-				 const char *field, int64_t value, char *text)
+const char *rtt_quantile_text(const struct hist_summary *summary,
+			      const char *field, int64_t value, char *text)
 {
 	for (size_t i = 0; i < hist_summary_fields.count; i++) {
 		const struct field_row *row = &hist_summary_fields.rows[i];
@@ -54,12 +54,12 @@ static void values_print(const struct sheet *sheet, const struct hist *hist,
 	fprintf(sheet->to, "%6s%5s%6s%6s%6s%6s%6s%6s",
 		text_count((double)summary.count, count),
 		missing ? text_count((double)missing, lacks) : "-",
-		quantile_text(&summary, "min", summary.min, text[0]),
-		quantile_text(&summary, "p50", summary.p50, text[1]),
-		quantile_text(&summary, "p90", summary.p90, text[2]),
-		quantile_text(&summary, "p99", summary.p99, text[3]),
-		quantile_text(&summary, "p99_9", summary.p99_9, text[4]),
-		quantile_text(&summary, "max", summary.max, text[5]));
+		rtt_quantile_text(&summary, "min", summary.min, text[0]),
+		rtt_quantile_text(&summary, "p50", summary.p50, text[1]),
+		rtt_quantile_text(&summary, "p90", summary.p90, text[2]),
+		rtt_quantile_text(&summary, "p99", summary.p99, text[3]),
+		rtt_quantile_text(&summary, "p99_9", summary.p99_9, text[4]),
+		rtt_quantile_text(&summary, "max", summary.max, text[5]));
 }
 
 static void bar_print(const struct sheet *sheet, double share)

@@ -167,8 +167,9 @@ static void reader_traced(struct work *work, enum host host)
 		accuse(work, host, BIT(WAKE_UP),
 		       SET(WAKE) | (host == HOST_LOCAL ? SET(APPLICATION) : 0));
 	accuse(work, host, BIT(INTERRUPT), SET(SOFTIRQ));
-	busy = has_moved(work, host, PART_BUSY) ||
-	       has_moved(work, host, PART_AWAY);
+	busy = fabs(score_of(work, host, PART_BUSY)) +
+		       fabs(score_of(work, host, PART_AWAY)) >
+	       ELSEWHERE_SHARE * fabs(score_of(work, host, PART_APPLICATION));
 	/* A slot that is late alone may be for want of a CPU. */
 	accuse(work, host,
 	       host == HOST_LOCAL && !busy ? BIT(HOG) | BIT(PAUSE) : BIT(PAUSE),

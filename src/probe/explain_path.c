@@ -70,10 +70,10 @@ static bool drift_within(const struct samples *samples, size_t from, size_t to,
 /* Within each side: what is left of the noise once the sides are level. */
 static double noise_of(const struct samples *samples, size_t from, size_t to)
 {
-	double *values = calloc(samples->count, sizeof *values), noise = 0;
+	double *values = calloc(samples->room, sizeof *values), noise = 0;
 	struct moved sides = {.known = false};
 	struct cut cut = {samples->count, from, to};
-	int64_t *scratch = calloc(2 * samples->count, sizeof *scratch);
+	int64_t *scratch = calloc(2 * samples->room, sizeof *scratch);
 	size_t count = 0;
 
 	if (values && scratch)

@@ -219,7 +219,7 @@ static void early_adapt(struct sender *sender, int64_t wake_ns, int64_t now_ns)
 {
 	int64_t wanted = 3 * (now_ns - wake_ns) / 2;
 
-	if (wanted > 2 * EARLY_MAX_NS)
+	if (wanted > INT64_C(2) * EARLY_MAX_NS)
 		return;
 	if (wanted > EARLY_MAX_NS)
 		wanted = EARLY_MAX_NS;

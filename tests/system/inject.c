@@ -16,7 +16,6 @@
  *
  * Says "ready", and at its end how many packets or times it delayed. */
 #include <dirent.h>
-#include <errno.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -79,7 +78,7 @@ static void stop(int number)
 
 static void fail(const char *what)
 {
-	fprintf(stderr, "inject: %s: %s\n", what, strerror(errno));
+	fprintf(stderr, "inject: %s: %m\n", what);
 	_exit(2);
 }
 

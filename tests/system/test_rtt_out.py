@@ -1,8 +1,15 @@
 """What 'sonde rtt' shows, keeps and draws: two namespaces, no relay."""
+import fcntl
 import json
 import math
+import os
+import pty
 import random
+import select
+import signal
 import sqlite3
+import struct
+import termios
 import time
 import xml.dom.minidom
 
@@ -205,5 +212,49 @@ def pictures_are_xml(hosts, _):
         equal(refused.returncode, 3, "the exit code without pictures")
 
 
+def on_a_terminal(hosts, *arguments):
+    """The process, and the descriptor of its terminal of 100 columns and 30 lines."""
+    pid, terminal = pty.fork()
+    if pid == 0:
+        fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", 30, 100, 0, 0))
+        os.environ["TERM"] = "xterm"
+        command = [str(part) for part in hosts.command(*arguments)]
+        os.execvp(command[0], command)
+    return pid, terminal
+
+
+def read_until(terminal, seen, words, timeout_s=20):
+    """What the terminal got, added to 'seen', until it has all the words or ends."""
+    end = time.monotonic() + timeout_s
+    while time.monotonic() < end and not all(word in seen for word in words):
+        if select.select([terminal], [], [], 0.2)[0]:
+            try:
+                part = os.read(terminal, 65536)
+            except OSError:  # the other side is closed
+                break
+            seen += part
+    check(all(word in seen for word in words), f"{[word for word in words if word not in seen]} not in {seen[-3000:]}")
+    return seen
+
+
+def the_screen_lives_and_quits():
+    with Hosts() as hosts:
+        pid, terminal = on_a_terminal(hosts, "--rate", 200, "--tier", "T1")
+        try:
+            screen = read_until(terminal, b"", [name.split()[1].encode() for name in SEGMENTS] +
+                                [b"round trip", b"its clock", b"q quit", b" sent"])
+            check(b"Whose time" not in screen, "the table before the end")
+            os.write(terminal, b"q")
+            read_until(terminal, b"", [b"slots", b"Whose time:"])  # the table, once the screen is gone
+            equal(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), 0, "exit code")
+            pid = 0
+        finally:
+            if pid:
+                os.kill(pid, signal.SIGKILL)
+                os.waitpid(pid, 0)
+            os.close(terminal)
+
+
 main(the_table_fits_and_says_who, the_summary_has_its_schema, packets_are_kept_and_compared,
-     a_killed_run_keeps_all_but_the_last_second, pictures_are_xml)
+     a_killed_run_keeps_all_but_the_last_second, pictures_are_xml,
+     the_screen_lives_and_quits)
