@@ -37,7 +37,7 @@ static int socket_make(struct sockaddr_in *at)
 	if (fd < 0 || bind(fd, (struct sockaddr *)at, sizeof *at) < 0 ||
 	    getsockname(fd, (struct sockaddr *)at, &size) < 0) {
 		perror("socket");
-		exit(1);
+		_exit(1);
 	}
 	return fd;
 }
@@ -76,7 +76,7 @@ static int64_t median_ns(int fd, int64_t *times, size_t count)
 		if (send(fd, bytes, sizeof bytes, 0) < 0 ||
 		    recv(fd, bytes, sizeof bytes, 0) < 0) {
 			perror("round trip");
-			exit(1);
+			_exit(1);
 		}
 		times[i] = now_ns() - begin;
 	}

@@ -21,18 +21,18 @@ struct kernel_exchange_options {
 	size_t pid_count;
 	const uint16_t *ports; /* of this host, borrowed for the call */
 	size_t port_count;
-	bool one_port;  /* ports[0] alone, and whoever sends from it; else the
-			   processes' ports, those that are to come too */
-	uint32_t net;   /* namespace's inode */
+	bool one_port;   /* ports[0] alone, and whoever sends from it; else the
+			    processes' ports, those that are to come too */
+	uint32_t net;    /* namespace's inode */
 	int64_t keep_ns; /* a port that was not bound counts so long */
-	bool monotonic; /* for tests: the clock of kernels before 6.1 */
+	bool monotonic;  /* for tests: the clock of kernels before 6.1 */
 };
 
 /* X(name, unit, line) */
-#define KERNEL_EXCHANGE_COUNTERS(X)                                          \
-	X(bpf_taken, "stamps", "by BPF")                                     \
-	X(bpf_lost, "stamps", "by BPF, for want of room in its ring")        \
-	X(bpf_unjoined, "wake-ups", "of the socket for no packet known")     \
+#define KERNEL_EXCHANGE_COUNTERS(X)                                      \
+	X(bpf_taken, "stamps", "by BPF")                                 \
+	X(bpf_lost, "stamps", "by BPF, for want of room in its ring")    \
+	X(bpf_unjoined, "wake-ups", "of the socket for no packet known") \
 	X(bpf_threads, "calls", "of threads or processes that had no place")
 
 struct kernel_exchange_counters {

@@ -491,6 +491,70 @@ static void copies_are_counted_and_change_nothing(void **state)
 	bench_end(&bench);
 }
 
+static void a_second_echo_answers_no_other_request(void **state)
+{
+	struct bench bench;
+
+	(void)state;
+	bench_begin(&bench);
+	bench_make(&bench);
+	leaves(&bench, 0, text_of("one"));
+	comes(&bench, 2 * MS, text_of("one"), 1);
+	leaves(&bench, 3 * MS, text_of("two"));
+	comes(&bench, 4 * MS, text_of("one"), 2);
+	comes(&bench, 8 * MS, text_of("two"), 3);
+	later(&bench, 900 * MS);
+	assert_int_equal(bench.count, 2);
+	assert_int_equal(bench.out[1].trip.rtt_ns, 5 * MS + 900);
+	assert_int_equal(counters(&bench).reply_copies, 1);
+	sound(&bench);
+	bench_end(&bench);
+}
+
+static void a_second_reply_moves_no_stamp_of_the_first(void **state)
+{
+	struct bench bench;
+
+	(void)state;
+	bench_begin(&bench);
+	bench_make(&bench);
+	comes(&bench, 0, text_of("question"), 1);
+	leaves(&bench, 1 * MS, text_of("answer"));
+	leaves(&bench, 2 * MS, text_of("answer"));
+	later(&bench, 900 * MS);
+	assert_int_equal(bench.count, 1);
+	assert_int_equal(segment_ns(&bench, 0, "back queue-driver"), 100);
+	assert_int_equal(counters(&bench).reply_copies, 1);
+	sound(&bench);
+	bench_end(&bench);
+}
+
+static void the_return_of_another_call_is_not_its_own(void **state)
+{
+	struct exchange_event event;
+	struct bench bench;
+
+	(void)state;
+	bench_begin(&bench);
+	bench_make(&bench);
+	comes(&bench, 0, text_of("one"), 0);
+	event = event_of(EXCHANGE_IN_COPIED, 500, text_of("one"));
+	event.thread = 7;
+	event.call = 1; /* whose return was lost */
+	exchange_add(bench.table, &event);
+	event = (struct exchange_event){.kind = EXCHANGE_RETURN,
+					.at_ns = BEGIN + 5000,
+					.thread = 7,
+					.call = 2};
+	exchange_add(bench.table, &event);
+	leaves(&bench, 9000, text_of("uno"));
+	later(&bench, 2000 * MS);
+	assert_int_equal(bench.count, 1);
+	assert_false(bench.out[0].trip.stamped &
+		     POINT_BIT(LEG_FORWARD, POINT_RETURN));
+	bench_end(&bench);
+}
+
 static void a_reply_in_two_parts_counts_by_the_first(void **state)
 {
 	struct bench bench;
@@ -949,6 +1013,9 @@ int main(void)
 			one_identifier_and_two_questions_are_told_apart),
 		cmocka_unit_test(what_is_not_answered_in_time_is_lost),
 		cmocka_unit_test(copies_are_counted_and_change_nothing),
+		cmocka_unit_test(a_second_echo_answers_no_other_request),
+		cmocka_unit_test(a_second_reply_moves_no_stamp_of_the_first),
+		cmocka_unit_test(the_return_of_another_call_is_not_its_own),
 		cmocka_unit_test(a_reply_in_two_parts_counts_by_the_first),
 		cmocka_unit_test(the_end_gives_up_what_is_open),
 		cmocka_unit_test(a_clock_that_is_stepped_makes_void),
