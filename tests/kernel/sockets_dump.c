@@ -335,7 +335,7 @@ static bool options_read(struct dump *dump, int count, char **arguments)
 static bool wait_next(const struct dump *dump, int64_t begin_ns)
 {
 	struct pollfd wait[2] = {
-		{.fd = 0, .events = POLLIN},
+		{.fd = dump->duration_ms ? -1 : 0, .events = POLLIN},
 		{.fd = kernel_sockets_fd(dump->sockets), .events = POLLIN}};
 	int64_t left_ms = dump->turn_ms;
 
