@@ -56,9 +56,9 @@ static inline void packet_brief_make(const struct packet *packet,
 	memcpy(&words[1], from + BRIEF_TUPLE, 8);
 	memcpy(&words[2], from + BRIEF_TUPLE + 8, 8);
 	memcpy(&words[3], &packet->at, 8);
-	for (unsigned i = 0; i < 4; i++)
+	for (size_t i = 0; i < 4; i++)
 		memcpy(&words[4 + i], from + BRIEF_SUMS + i * 8, 8);
-	for (unsigned i = 0; i < 4; i++) {
+	for (size_t i = 0; i < 4; i++) {
 #ifdef __SSE2__
 		_mm_store_si128((__m128i *)(void *)ret_brief + i,
 				_mm_set_epi64x((long long)words[2 * i + 1],
