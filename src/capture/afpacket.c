@@ -270,8 +270,7 @@ static int idle(struct afpacket *a)
 {
 	int code;
 
-	if (links_follow(a) || a->changed || !a->armed ||
-	    a->ifindex < 0) {
+	if (links_follow(a) || a->changed || !a->armed || a->ifindex < 0) {
 		a->changed = false;
 		code = afpacket_socket_follow(a);
 		if (code < 0)

@@ -174,8 +174,8 @@ struct afpacket {
 	struct mono nap_end;   /* when it does */
 	struct mono rested_at; /* when the ring was found empty last */
 	uint64_t rested_begun; /* and how many blocks it had begun by then */
-	int ifindex; /* bound to; 0: to all, -1: it is gone */
-	bool any;    /* every interface */
+	int ifindex;           /* bound to; 0: to all, -1: it is gone */
+	bool any;              /* every interface */
 	bool promiscuous;
 	bool vnet;    /* a virtio_net_hdr stands before each frame */
 	bool armed;   /* takes in frames */

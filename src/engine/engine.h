@@ -59,9 +59,9 @@ struct engine_options {
 	 * number for files, so that they meter the same each time, and one
 	 * that nobody knows for interfaces. */
 	uint64_t sample_seed;
-	bool meter;   /* decode and meter; else only deliver */
-	bool deliver; /* frames to engine_poll() */
-	bool flush;   /* at the end, emit the flows still live */
+	bool meter;    /* decode and meter; else only deliver */
+	bool deliver;  /* frames to engine_poll() */
+	bool flush;    /* at the end, emit the flows still live */
 	bool nameless; /* records need no Community ID */
 	/* Called from engine_collect(): a record that ended, or (end_reason
 	 * NONE) a live flow that was asked for by engine_update().  Borrowed

@@ -280,7 +280,7 @@ size_t flow_record_size(const struct flow_options *options);
  * to compute before a record leaves. */
 void flow_record_finish(struct flow_record *record, const char *interface);
 
-/* Sets interface alone: a tenth of the cost. */
+/* Sets interface alone. */
 void flow_record_place(struct flow_record *record, const char *interface);
 
 /* 64-bit FNV-1a over the canonical 5-tuple: the numerically lower endpoint
