@@ -175,7 +175,8 @@ uint64_t rtt_expected(const struct rtt_result *result,
 			: POINT_BIT(LEG_FORWARD, POINT_SENT);
 	point_set unstamped = POINT_BIT(LEG_FORWARD, POINT_SCHED) |
 			      POINT_BIT(LEG_FORWARD, POINT_SENT) |
-			      POINT_BIT(LEG_FORWARD, POINT_SENT_HW);
+			      POINT_BIT(LEG_FORWARD, POINT_SENT_HW) |
+			      trip_points_of_bpf();
 
 	return counters.answered - (ends & unstamped ? counters.unstamped : 0);
 }

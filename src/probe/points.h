@@ -156,6 +156,9 @@ bool trip_rtt_ns(const struct trip *trip, int64_t *ret_ns);
  * trips have them all. */
 point_set trip_points(const struct trip *trip, point_set set);
 
+/* Every point of T2 and T3: trips with TRIP_UNSTAMPED lack those. */
+point_set trip_points_of_bpf(void);
+
 /* Round trip times of one trip at the three layers, the reflector's part
  * taken out: socket (application to application less the reflector's
  * receive-send), kernel (SCHED to RECEIVED less the reflector's between the

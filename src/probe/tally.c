@@ -151,7 +151,7 @@ static void points_check(struct tally *tally, const struct trip *trip)
 		trip_points(trip, tally->options.points) & ~trip->stamped;
 
 	if (trip->flags & TRIP_UNSTAMPED)
-		missing &= ~unstamped;
+		missing &= ~(unstamped | trip_points_of_bpf());
 	else
 		tally->counters.complete += missing == 0;
 	for (; missing != 0; missing &= missing - 1) {

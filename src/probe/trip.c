@@ -58,6 +58,19 @@ point_set trip_points(const struct trip *trip, point_set set)
 	return set;
 }
 
+point_set trip_points_of_bpf(void)
+{
+	point_set set = 0;
+
+	for (int point = 0; point < POINT_COUNT; point++) {
+		if (point_rows[point].tier == TIER_TRACEPOINT ||
+		    point_rows[point].tier == TIER_FUNCTION)
+			set |= POINT_BIT(LEG_FORWARD, point) |
+			       POINT_BIT(LEG_BACK, point);
+	}
+	return set;
+}
+
 static bool trip_has(const struct trip *trip, point_set set)
 {
 	return (trip->stamped & set) == set;
