@@ -237,7 +237,7 @@ static bool id_path(const struct owner_table *table, int fd, char *ret_path,
 		return false;
 	memmove(ret_path, ret_path + length, strlen(ret_path + length) + 1);
 	if (*ret_path == 0)
-		strcpy(ret_path, "/");
+		owner_text_copy(ret_path, size, "/");
 	return true;
 }
 
