@@ -35,9 +35,9 @@ static int options_take(struct kernel_sockets *sockets,
 	if (!o->interval_ns)
 		o->interval_ns = NS_PER_S / 10;
 	if (!o->events_size)
-		o->events_size = 16 << 20;
+		o->events_size = (size_t)16 << 20;
 	if (!o->buckets_size)
-		o->buckets_size = 16 << 20;
+		o->buckets_size = (size_t)16 << 20;
 	if (!o->socket_limit)
 		o->socket_limit = 262144;
 	if (!o->process_limit)
@@ -57,14 +57,15 @@ static int options_take(struct kernel_sockets *sockets,
 static int cgroup_open(void)
 {
 	FILE *mounts = setmntent("/proc/self/mounts", "re");
-	struct mntent *mount;
+	struct mntent mount;
+	char names[4096];
 	int fd = -1;
 
 	if (!mounts)
 		return -1;
-	while (fd < 0 && (mount = getmntent(mounts)) != NULL) {
-		if (!strcmp(mount->mnt_type, "cgroup2"))
-			fd = open(mount->mnt_dir,
+	while (fd < 0 && getmntent_r(mounts, &mount, names, sizeof names)) {
+		if (!strcmp(mount.mnt_type, "cgroup2"))
+			fd = open(mount.mnt_dir,
 				  O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	}
 	endmntent(mounts);
@@ -183,11 +184,8 @@ static void clocks_read(struct kernel_sockets *sockets)
 	struct bpf_program *program = bpf_object__find_program_by_name(
 		sockets->object, "sockets_clocks");
 	uint64_t context[1] = {0};
-	struct bpf_test_run_opts options = {
-		.sz = sizeof options,
-		.ctx_in = context,
-		.ctx_size_in = sizeof context,
-	};
+	DECLARE_LIBBPF_OPTS(bpf_test_run_opts, options, .ctx_in = context,
+			    .ctx_size_in = sizeof context);
 
 	if (program)
 		(void)bpf_prog_test_run_opts(bpf_program__fd(program),
@@ -313,8 +311,9 @@ static int prepare(struct kernel_sockets *sockets, struct fault *ret_fault)
 	(void)libbpf_set_print(NULL);
 	limit_raise();
 	sockets->buffer = malloc(SOCKETS_BUFFER);
+	sockets->hooks = calloc(SOCKETS_HOOKS, sizeof *sockets->hooks);
 	sockets->epoll = epoll_create1(EPOLL_CLOEXEC);
-	if (!sockets->buffer || sockets->epoll < 0)
+	if (!sockets->buffer || !sockets->hooks || sockets->epoll < 0)
 		return fault_set(ret_fault, -ENOMEM, "%s",
 				 err_sentence(-ENOMEM));
 	sockets->cpu_count = libbpf_num_possible_cpus();
@@ -375,6 +374,7 @@ void kernel_sockets_close(struct kernel_sockets *sockets)
 	if (sockets->epoll >= 0)
 		close(sockets->epoll);
 	free(sockets->buffer);
+	free(sockets->hooks);
 	free(sockets);
 }
 
@@ -424,9 +424,7 @@ static const char *hook_why(const struct kernel_sockets *sockets, size_t i,
 size_t kernel_sockets_hooks(const struct kernel_sockets *sockets,
 			    const struct kernel_hook **ret_hooks)
 {
-	/* Filled anew by each call: a cache, not a state. */
-	struct kernel_hook *hooks =
-		((struct kernel_sockets *)(uintptr_t)sockets)->hooks;
+	struct kernel_hook *hooks = sockets->hooks;
 
 	for (size_t i = 0; i < sockets_program_count; i++) {
 		const struct sockets_program *row = &sockets_programs[i];

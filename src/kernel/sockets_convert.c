@@ -239,13 +239,13 @@ static void record_convert(const struct kernel_sockets *sockets,
 		.cgroup = record->cgroup,
 		.uid = sock->uid,
 		.state = (uint8_t)record->state,
-		.has_tcp = record->has_tcp != 0,
+		.has_tcp = record->has_tcp == 1,
 	};
 	addresses_fill(socket, record);
 	connection_fill(socket, sock);
 	owners_fill(socket, sock);
 	memcpy(&socket->buffers, &record->buffers, sizeof socket->buffers);
-	if (record->has_tcp)
+	if (record->has_tcp == 1)
 		tcp_convert(sockets, &socket->tcp, record);
 	socket->rx_other_bytes = rx_other(socket, record);
 }

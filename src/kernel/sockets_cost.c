@@ -64,11 +64,8 @@ static uint64_t empty_ns(const struct kernel_sockets *sockets)
 		sockets->object, "sockets_empty");
 	struct bpf_prog_info before, after;
 	uint64_t context[1] = {0};
-	struct bpf_test_run_opts options = {
-		.sz = sizeof options,
-		.ctx_in = context,
-		.ctx_size_in = sizeof context,
-	};
+	DECLARE_LIBBPF_OPTS(bpf_test_run_opts, options, .ctx_in = context,
+			    .ctx_size_in = sizeof context);
 
 	if (!info_get(program, &before))
 		return 0;

@@ -144,10 +144,8 @@ static int maps_size(struct kernel_sockets *sockets)
 
 static int object_open(struct kernel_sockets *sockets)
 {
-	struct bpf_object_open_opts options = {
-		.sz = sizeof options,
-		.object_name = "sonde_sockets",
-	};
+	DECLARE_LIBBPF_OPTS(bpf_object_open_opts, options,
+			    .object_name = "sonde_sockets");
 	long rc;
 
 	sockets->object = bpf_object__open_mem(sockets_object,

@@ -6,7 +6,8 @@
 #include "kernel/kernel.h"
 #include "kernel/sockets_shared.h"
 
-#define SOCKETS_BUFFER (64 * 1024) /* more than the kernel gives at a time */
+#define SOCKETS_BUFFER \
+	((size_t)64 * 1024) /* more than the kernel gives at a time */
 
 /* A program of sockets.bpf.c. */
 struct sockets_program {
@@ -45,8 +46,8 @@ struct kernel_sockets {
 	struct bpf_object *object;
 	struct bpf_program *programs[SOCKETS_HOOKS]; /* by row */
 	struct bpf_link *links[SOCKETS_HOOKS];
-	bool refused[SOCKETS_HOOKS]; /* the verifier took it for wrong */
-	struct kernel_hook hooks[SOCKETS_HOOKS];
+	bool refused[SOCKETS_HOOKS];   /* the verifier took it for wrong */
+	struct kernel_hook *hooks;     /* filled anew for each who asks */
 	struct sockets_shared *shared; /* mapped */
 	size_t shared_size;
 	struct ring_buffer *events, *buckets;

@@ -6,6 +6,12 @@
 		name, target, "tp_btf/" target, lost, hook, false, NULL \
 	}
 
+/* Where the tracepoint 'unless' is not. */
+#define FUNCTION(name, target, hook, unless, lost)                      \
+	{                                                               \
+		name, target, "fexit/" target, lost, hook, true, unless \
+	}
+
 const struct sockets_program sockets_programs[] = {
 	TRACE("sockets_send", "sock_send_length", HOOK_SEND,
 	      "bytes sent, by process and socket"),
@@ -49,6 +55,39 @@ const struct sockets_program sockets_programs[] = {
 	{"sockets_files", NULL, "iter/task_file",
 	 "sockets that were there before, until they move bytes", HOOK_FILES,
 	 false, NULL},
+	FUNCTION("function_send_inet", "inet_sendmsg", HOOK_SEND_INET,
+		 "sock_send_length", "bytes sent over IPv4"),
+	FUNCTION("function_send_inet6", "inet6_sendmsg", HOOK_SEND_INET6,
+		 "sock_send_length", "bytes sent over IPv6"),
+	FUNCTION("function_send_unix_stream", "unix_stream_sendmsg",
+		 HOOK_SEND_UNIX_STREAM, "sock_send_length",
+		 "bytes sent over Unix streams"),
+	FUNCTION("function_send_unix_dgram", "unix_dgram_sendmsg",
+		 HOOK_SEND_UNIX_DGRAM, "sock_send_length",
+		 "bytes sent over Unix datagrams"),
+	FUNCTION("function_send_packet", "packet_sendmsg", HOOK_SEND_PACKET,
+		 "sock_send_length", "bytes sent as frames"),
+	FUNCTION("function_sendpage_inet", "inet_sendpage", HOOK_SENDPAGE_INET,
+		 "sock_send_length", "bytes sent by sendfile and splice"),
+	FUNCTION("function_sendpage_unix", "unix_stream_sendpage",
+		 HOOK_SENDPAGE_UNIX, "sock_send_length",
+		 "bytes sent by sendfile and splice over Unix streams"),
+	FUNCTION("function_receive_inet", "inet_recvmsg", HOOK_RECEIVE_INET,
+		 "sock_recv_length", "bytes received over IPv4"),
+	FUNCTION("function_receive_inet6", "inet6_recvmsg", HOOK_RECEIVE_INET6,
+		 "sock_recv_length", "bytes received over IPv6"),
+	FUNCTION("function_receive_common", "sock_common_recvmsg",
+		 HOOK_RECEIVE_COMMON, "sock_recv_length",
+		 "bytes received over raw IPv6"),
+	FUNCTION("function_receive_unix_stream", "unix_stream_recvmsg",
+		 HOOK_RECEIVE_UNIX_STREAM, "sock_recv_length",
+		 "bytes received over Unix streams"),
+	FUNCTION("function_receive_unix_dgram", "__unix_dgram_recvmsg",
+		 HOOK_RECEIVE_UNIX_DGRAM, "sock_recv_length",
+		 "bytes received over Unix datagrams"),
+	FUNCTION("function_receive_packet", "packet_recvmsg",
+		 HOOK_RECEIVE_PACKET, "sock_recv_length",
+		 "bytes received as frames"),
 };
 const size_t sockets_program_count =
 	sizeof sockets_programs / sizeof *sockets_programs;

@@ -15,7 +15,7 @@
 #define SOCKETS_SLOTS   4 /* owners of a socket: KERNEL_OWNERS_MAX */
 #define SOCKETS_MISSED  4096
 #define SOCKETS_CLASSES 7
-#define SOCKETS_HOOKS   32
+#define SOCKETS_HOOKS   40
 
 /* Classes, as enum kernel_class numbers them. */
 enum {
@@ -53,15 +53,14 @@ enum {
 	HOOK_SEND_INET6,
 	HOOK_SEND_UNIX_STREAM,
 	HOOK_SEND_UNIX_DGRAM,
-	HOOK_SEND_UNIX_PACKET,
 	HOOK_SEND_PACKET,
 	HOOK_SENDPAGE_INET,
+	HOOK_SENDPAGE_UNIX,
 	HOOK_RECEIVE_INET,
 	HOOK_RECEIVE_INET6,
 	HOOK_RECEIVE_COMMON,
 	HOOK_RECEIVE_UNIX_STREAM,
 	HOOK_RECEIVE_UNIX_DGRAM,
-	HOOK_RECEIVE_UNIX_PACKET,
 	HOOK_RECEIVE_PACKET,
 };
 
@@ -87,6 +86,7 @@ enum {
 	SOCK_ENDED = 8,
 	SOCK_FIN_SENT = 16,
 	SOCK_UNOWNED = 32, /* at the last walk */
+	SOCK_ULP = 64,     /* TLS, MPTCP or the like was on top */
 };
 
 /* In a socket's storage. */
@@ -101,10 +101,14 @@ struct sockets_sock {
 	/* The walk's own: what it handed over. */
 	__u64 told;
 	__u64 prior, prior_messages, sure; /* bytes taken out by no call */
+	/* Of a connection that is over: the socket forgets them. */
+	__u64 consumed;
+	__u8 address[16], peer[16];
+	__u16 port, peer_port;
 	__u32 connections, errors, error, close_error;
 	__u32 resets_sent, resets_received, reset_reason;
 	__u32 retransmits, retrans_rto, retrans_tlp;
-	__u32 uid;
+	__u32 uid, pad2;
 	__u8 kind, opened, old_state, close_state;
 	__u8 flags, last_tx, last_rx, pad; /* slots, plus 1 */
 	struct sockets_slot slots[SOCKETS_SLOTS];
@@ -153,7 +157,7 @@ struct sockets_record {
 	__u64 cgroup, netns_cookie;
 	__u32 netns;
 	__u16 family, protocol, type, port, peer_port;
-	__u8 has_tcp, pad;
+	__u8 has_tcp, pad; /* 2: of 'tcp' bytes_consumed only */
 	__u8 address[16], peer[16];
 	struct sockets_buffers buffers;
 	struct sockets_tcp tcp;

@@ -282,11 +282,8 @@ static void hz_find(struct kernel_sockets *sockets)
 	struct bpf_program *program = bpf_object__find_program_by_name(
 		sockets->object, "sockets_clocks");
 	uint64_t context[1] = {0};
-	struct bpf_test_run_opts options = {
-		.sz = sizeof options,
-		.ctx_in = context,
-		.ctx_size_in = sizeof context,
-	};
+	DECLARE_LIBBPF_OPTS(bpf_test_run_opts, options, .ctx_in = context,
+			    .ctx_size_in = sizeof context);
 	int64_t wait_ns =
 		(int64_t)sockets->first_jiffies_at + HZ_SPAN_NS - mono_now().ns;
 	int64_t span_ns, hz;

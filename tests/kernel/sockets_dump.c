@@ -315,7 +315,7 @@ static bool option_set(struct dump *dump, const char *name, int64_t value)
 	return true;
 }
 
-static void options_read(struct dump *dump, int count, char **arguments)
+static bool options_read(struct dump *dump, int count, char **arguments)
 {
 	for (int i = 1; i < count; i++) {
 		char *value = strchr(arguments[i], '=');
@@ -325,16 +325,17 @@ static void options_read(struct dump *dump, int count, char **arguments)
 		if (!value ||
 		    !option_set(dump, arguments[i], strtoll(value, NULL, 0))) {
 			fprintf(stderr, "no such option: %s\n", arguments[i]);
-			exit(2);
+			return false;
 		}
 	}
+	return true;
 }
 
 /* True when it is time to end: the input did, or the time is over. */
 static bool wait_next(const struct dump *dump, int64_t begin_ns)
 {
 	struct pollfd wait[2] = {
-		{.fd = 0, .events = POLLIN},
+		{.fd = dump->duration_ms ? -1 : 0, .events = POLLIN},
 		{.fd = kernel_sockets_fd(dump->sockets), .events = POLLIN}};
 	int64_t left_ms = dump->turn_ms;
 
@@ -351,7 +352,7 @@ static bool wait_next(const struct dump *dump, int64_t begin_ns)
 	return dump->duration_ms == 0 && wait[0].revents != 0;
 }
 
-static void run(struct dump *dump, const struct kernel_sockets_visitor *visitor)
+static int run(struct dump *dump, const struct kernel_sockets_visitor *visitor)
 {
 	int64_t begin_ns = kernel_sockets_start(dump->sockets).ns, last_ns;
 	struct mono end;
@@ -375,9 +376,10 @@ static void run(struct dump *dump, const struct kernel_sockets_visitor *visitor)
 		rc = kernel_sockets_stop(dump->sockets, visitor, &end);
 	if (rc < 0) {
 		fprintf(stderr, "turn: %s\n", err_sentence(rc));
-		exit(1);
+		return 1;
 	}
 	end_print(dump, &end);
+	return 0;
 }
 
 int main(int count, char **arguments)
@@ -389,7 +391,8 @@ int main(int count, char **arguments)
 	struct fault fault = {0};
 	int rc;
 
-	options_read(&dump, count, arguments);
+	if (!options_read(&dump, count, arguments))
+		return 2;
 	rc = kernel_sockets_open(&dump.options, &dump.sockets, &fault);
 	if (rc < 0) {
 		fprintf(stderr, "%s\n", fault.text);
@@ -402,7 +405,7 @@ int main(int count, char **arguments)
 		visitor = (struct kernel_sockets_visitor){.context = &dump};
 	printf("{\"type\":\"ready\"}\n");
 	fflush(stdout);
-	run(&dump, &visitor);
+	rc = run(&dump, &visitor);
 	kernel_sockets_close(dump.sockets);
-	return 0;
+	return rc;
 }

@@ -5,8 +5,10 @@ import contextlib
 import json
 import os
 import pathlib
+import signal
 import subprocess
 import threading
+import time
 
 import lab
 
@@ -72,7 +74,8 @@ def totals(watch):
             sums[owner["pid"], owner["start_ns"]][1] += owner["rx_bytes"]
         if row["rx_other_bytes"]:
             last = row["owners"][row["last_receiver"]] if row["last_receiver"] >= 0 else None
-            owner = last or row["owners"][0]
+            nobody = {"pid": 0, "start_ns": 0}
+            owner = nobody if row["kernel"] else last or row["owners"][0]
             other[owner["pid"], owner["start_ns"]] += row["rx_other_bytes"]
     for key, row in watch.bytes.items():
         for each in row["classes"].values():
@@ -81,8 +84,27 @@ def totals(watch):
     return sums, other
 
 
+def check_streams(watch):
+    """The calls' bytes are those of the kernel's own TCP counters; returns how many were checked."""
+    checked = 0
+    for row in watch.sockets.values():
+        tcp = row.get("tcp")
+        if row["class"] != "tcp" or row["existing"] or not tcp or tcp["ulp"] or not tcp["isn_known"]:
+            continue
+        checked += 1
+        what = f"{row['address']}:{row['port']} {row['peer']}:{row['peer_port']} {row['why']} {tcp}"
+        lab.equal(tcp["bytes_queued"], row["tx_bytes"], f"taken = sent, {what}")
+        if row["event"] == "end":
+            lab.equal(tcp["bytes_consumed"], row["rx_bytes"] + row["rx_other_bytes"], f"given = received, {what}")
+        if row["event"] == "end" and row["why"] == "fin":
+            lab.equal(tcp["bytes_sent"], tcp["bytes_acked"] + tcp["bytes_retrans"], f"sent = acked + again, {what}")
+            lab.equal(tcp["bytes_acked"], tcp["bytes_queued"], f"acked = taken, {what}")
+    return checked
+
+
 def check_ledger(watch, refused=False):
     """Every sum that must be exact."""
+    check_streams(watch)
     sums, other = totals(watch)
     c = watch.counters
     for kind in ("process", "state", "end", "bucket"):
@@ -217,7 +239,8 @@ def spliced_out():
 
 def multipath():
     watch, _, _ = watched("mptcp")
-    lab.check(any(row["class"] == "mptcp" for row in watch.sockets.values()), "no MPTCP socket")
+    lab.check(any(row["class"] == "mptcp" for row in watch.sockets.values()) or
+              any("mptcp" in row["classes"] for row in watch.bytes.values()), "no MPTCP socket")
 
 
 def sockets_that_were_there_before():
@@ -266,6 +289,90 @@ def a_folder_of_cgroup_v2():
     lab.check(any(row["cgroup"] == number for row in watch.processes if row["event"] == "exit"), "and of its end")
 
 
+def every_connection_of_many():
+    watch, _, _ = watched("connections", 40000, turn_ms=1000)
+    ends = [row for row in watch.sockets.values() if row["class"] == "tcp" and row["event"] == "end"]
+    both = [row for row in ends if row["established_ns"]]
+    lab.check(len(both) >= 80000, f"only {len(both)} ends of connections")
+    lab.equal([row["why"] for row in ends if row["why"] in ("refused", "no_answer", "failed", "given_up")], [],
+              "failed connects")
+    bad = [row for row in both if not row["owners"] or not row["why"] or row["tx_bytes"] + row["rx_bytes"] not in (1, 33)]
+    lab.check(not bad, f"{len(bad)} without owner, reason or bytes: {bad[:2]}")
+    # Those that the client threw away left their numbers in an event before.
+    told = {row["id"] for row in watch.rows["socket"] if row.get("tcp", {}).get("srtt_us")}
+    without = [row for row in both if row["id"] not in told]
+    lab.check(not without, f"{len(without)} without a round trip time: {without[:1]}")
+
+
+def a_reader_that_sleeps_loses_nothing_unsaid():
+    """Stopped for 5 s, with rings too small: what is missing is named, what is there is right."""
+    with Watch(events_size=4096, buckets_size=4096, turn_ms=100) as watch:
+        watch.process.send_signal(signal.SIGSTOP)
+        time.sleep(0.2)
+        said = traffic("connections", 400)
+        time.sleep(4.8)
+        watch.process.send_signal(signal.SIGCONT)
+        time.sleep(0.5)
+    check_ledger(watch, refused=True)
+    c = watch.counters
+    lab.check(c["bucket_refused"] > 0 and c["end_refused"] > 0, f"nothing was refused: {c}")
+    lab.equal(sum(row["count"] for row in watch.rows["missed"]), c["bucket_refused"], "missed buckets")
+    lab.equal(sum(row["tx_bytes"] for row in watch.rows["missed"]), c["bucket_refused_tx_bytes"], "missed bytes")
+    sums, _ = totals(watch)
+    more = {key: each for key, each in sums.items() if key[0] in said and each > said[key[0]]}
+    lab.check(not more, f"more than there was: {more}")
+
+
+def limits_of_sixteen():
+    """More sockets and processes than there is room for: each process's bytes stay exact."""
+    watch, _, _ = watched("fork_inherited", socket_limit=16, drop_limit=16)
+    lab.equal(watch.counters["unattributed_tx_bytes"], 0, "nobody's")
+    with Watch(socket_limit=1, process_limit=1) as watch:
+        said = traffic("fork_inherited")
+    check_ledger(watch)
+    lab.check(watch.counters["unattributed_tx_bytes"] > 0, "there was room")
+    sums, _ = totals(watch)
+    known = sum(each[0] for key, each in sums.items() if key[0] in said)
+    nobodys = watch.counters["unattributed_tx_bytes"]
+    lab.check(known <= sum(each[0] for each in said.values()) <= known + nobodys, f"{known} and {nobodys} nobody's")
+
+
+def loss_is_sent_again_by_its_own_socket():
+    """One packet in 20 is thrown away: what is sent again is counted, and the bytes stay exact."""
+    lab.need_tool("nft")
+    rules = ("add table inet t; add chain inet t c { type filter hook input priority 0; };"
+             "add rule inet t c tcp flags != syn numgen random mod 20 == 0 drop")
+    with lab.Pair("sockets", mtu=1500) as pair:
+        lab.run(*lab.Pair.inside(pair.left, "nft", rules))
+        lab.run(*lab.Pair.inside(pair.left, "ip", "link", "set", "lo", "mtu", "1500"))
+        with Watch() as watch:
+            done = lab.run(*lab.Pair.inside(pair.left, TRAFFIC, "tcp4_write_read"))
+        said = truth(done.stdout)
+    check_bytes(watch, said)
+    sender = next(pid for pid, each in said.items() if each[0])
+    row = next(row for row in watch.sockets.values() if any(owner["pid"] == sender and owner["tx_bytes"]
+                                                             for owner in row["owners"]))
+    lab.equal(row["why"], "fin", "the close")
+    lab.check(row["tcp"]["retrans_segs"] > 10, f"nothing was sent again: {row['tcp']}")
+    # One event may tell of several segments.
+    lab.check(0 < row["retransmits"] <= row["tcp"]["retrans_segs"], f"{row['retransmits']} events")
+    lab.check(row["tcp"]["bytes_retrans"] > 0 and row["tcp"]["srtt_us"] > 0, str(row["tcp"]))
+
+
+def drops_are_their_receivers():
+    with Watch() as watch:
+        done = lab.run(TRAFFIC, "overflow")
+        said = truth(done.stdout)
+    check_bytes(watch, said)
+    lost = next(row for row in map(json.loads, done.stdout.splitlines()) if row["role"] == "receiver")
+    mine = [row for row in watch.rows["drop"] if row["reason"] in ("SOCKET_RCVBUFF", "PROTO_MEM") and
+            row.get("owner", [0])[0] == lost["pid"]]
+    newest = {(row["reason"], row["socket"]): row["packets"] for row in mine}
+    sent = sum(each[0] for each in said.values()) // 1000
+    got = said[lost["pid"]][1] // 1000
+    lab.equal(sum(newest.values()), sent - got, "datagrams dropped at the receiver's socket")
+
+
 def all_the_same_without_tick_and_cgroup():
     for name in ("tcp4_write_read", "udp4_sendmsg_recvmsg", "unix_dgram", "raw6"):
         watch, _, _ = watched(name, no_tick=1, no_cgroup=1)
@@ -276,4 +383,7 @@ if __name__ == "__main__":
     lab.main(every_way_to_send_and_receive, frames_of_packet_sockets, a_descriptor_handed_over,
              a_connection_inherited_by_ten, ten_thousand_short_processes, equal_tuples_in_two_namespaces,
              udp_segmentation, peeks_do_not_count, pages_mapped, spliced_out, multipath,
-             sockets_that_were_there_before, a_folder_of_cgroup_v2, all_the_same_without_tick_and_cgroup)
+             sockets_that_were_there_before, a_folder_of_cgroup_v2, every_connection_of_many,
+             a_reader_that_sleeps_loses_nothing_unsaid, limits_of_sixteen, loss_is_sent_again_by_its_own_socket,
+             drops_are_their_receivers,
+             all_the_same_without_tick_and_cgroup)

@@ -36,7 +36,7 @@ void need(bool good, const char *what)
 {
 	if (good)
 		return;
-	fprintf(stderr, "%s: %s\n", what, strerror(errno));
+	perror(what);
 	_exit(1);
 }
 
@@ -44,7 +44,7 @@ void lack(bool there, const char *what)
 {
 	if (there)
 		return;
-	fprintf(stderr, "%s: %s\n", what, strerror(errno));
+	perror(what);
 	_exit(77);
 }
 

@@ -40,14 +40,22 @@ int endpoint_connect(const struct endpoint *endpoint);
 int endpoint_accept(const struct endpoint *endpoint);
 
 /* Counts what a call returned. */
-ssize_t sent(ssize_t bytes);
-ssize_t received(ssize_t bytes);
+ssize_t sent(ssize_t size);
+ssize_t received(ssize_t size);
+
+/* By write() and read(). */
+void send_all(int fd, size_t size);
+void receive_all(int fd); /* to the end of the stream, or silence */
 
 /* io_uring, one operation at a time, by system calls. */
 struct uring;
 struct uring *uring_open(void);
-int uring_do(struct uring *uring, int operation, int fd, void *bytes,
+int uring_do(struct uring *ring, int operation, int fd, void *at,
 	     unsigned int size);
+
+/* traffic_load.c */
+void load_overflow(void);
+void load_connections(int count);
 
 /* traffic_hard.c: false: no such scenario. */
 bool hard_run(const char *name, int count, char **arguments);
