@@ -252,6 +252,8 @@ void owner_container_merge(struct owner_table *table,
 	if (facts->runtime != OWNER_RUNTIME_NONE &&
 	    facts->runtime != OWNER_RUNTIME_RUNC && !container->sure &&
 	    view->runtime != facts->runtime) {
+		if (view->runtime == OWNER_RUNTIME_RUNC)
+			view->image[0] = 0; /* its root folder */
 		view->runtime = facts->runtime;
 		table->unsettled = true;
 	}

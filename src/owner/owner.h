@@ -294,8 +294,9 @@ int owner_scan(struct owner_table *table, struct fault *ret_fault);
 
 /* What events left open: processes begun or looked for since, cgroup ids,
  * names of containers; bounded by turn_reads and scans_hz.  Changes the table.
- * 'now' may be any clock that goes forward.  Returns how many remain open:
- * with more than 0, call again soon. */
+ * 'now' may be any clock that goes forward.  Returns how many processes and
+ * cgroups remain open: with more than 0, call again soon; with 0 too, every
+ * second or so, for names that were not in the files yet. */
 size_t owner_turn(struct owner_table *table, struct mono now);
 
 /* ---- out ---- */

@@ -169,5 +169,5 @@ size_t owner_turn(struct owner_table *table, struct mono now)
 	}
 	users_read(table);
 	return table->queue_count + table->want_count + table->cgroup_wanted +
-	       table->unnamed + table->relist;
+	       table->relist;
 }

@@ -290,9 +290,21 @@ class Podman:
     def __exit__(self, *_):
         self("pod", "rm", "-f", "-t", "0", "-a", check_rc=None)
         self("rm", "-f", "-t", "0", "-a", check_rc=None)
+        # Monitors end, and run podman once more, which writes.
+        with contextlib.suppress(AssertionError):
+            lab.until("conmon has ended", lambda: not self.monitors())
         if self.uid:  # the process that holds the user namespace
             with contextlib.suppress(OSError, ValueError, ProcessLookupError):
                 os.kill(int((self.home / "run/libpod/pause.pid").read_text()), signal.SIGTERM)
+
+    def monitors(self):
+        """Processes that have this podman's folder in their arguments."""
+        found = []
+        for path in pathlib.Path("/proc").glob("[0-9]*/cmdline"):
+            with contextlib.suppress(OSError):
+                if str(self.home).encode() in path.read_bytes():
+                    found.append(path.parent.name)
+        return found
 
     def run(self, name, seconds, *options):
         return self("run", "-d", "--name", name, *options, IMAGE, "/bin/sleep", seconds)[-1]
