@@ -19,6 +19,7 @@ struct cells {
 	int columns; /* shown from this width of the terminal on */
 	enum tui_paint color;
 	cell_fill *fill;
+	bool tail; /* what does not fit is its end, not its middle */
 };
 
 static void rate_put(double rate, char *buffer, size_t size)
@@ -80,7 +81,7 @@ static const struct cells container_cells[] = {
 	{"CONNS", -5, 84, PAINT_DIM, container_connections},
 	{"RESENT", -6, 92, PAINT_BAD, container_resent},
 	{"ID", 12, 106, PAINT_DIM, container_id},
-	{"IMAGE", 0, 120, PAINT_DIM, container_image},
+	{"IMAGE", 0, 120, PAINT_DIM, container_image, true},
 };
 
 CELL(process_pid,
@@ -115,7 +116,7 @@ static const struct cells process_cells[] = {
 	{"OPEN", -5, 72, PAINT_DIM, process_established},
 	{"FAILED", -6, 80, PAINT_BAD, process_failed},
 	{"RESENT", -6, 88, PAINT_BAD, process_resent},
-	{"COMMAND", 0, 120, PAINT_DIM, process_command},
+	{"COMMAND", 0, 120, PAINT_DIM, process_command, true},
 };
 
 static void line_local(const struct watch_screen *screen, size_t row,
@@ -228,6 +229,9 @@ static void row_draw(const struct watch_screen *screen,
 		if (cells[i].width < 0)
 			(void)snprintf(fitted, sizeof fitted, "%*.*s", width,
 				       width, text);
+		else if (cells[i].tail)
+			(void)snprintf(fitted, sizeof fitted, "%-*.*s", width,
+				       width, text);
 		else
 			fit_text(text, (size_t)width, fitted, sizeof fitted);
 		tui_put(line, at, chosen ? A_REVERSE : attribute, "%s%s",
@@ -273,14 +277,14 @@ static void fields_draw(const struct kernel_field *fields, size_t count,
 	int rows = end - line, at = 0;
 
 	for (size_t i = 0; rows > 0 && i < count; i++) {
-		int column = 1 + at / rows * 40;
+		int column = 1 + at / rows * 43;
 		char text[TEXT_SIZE];
 
-		if (column + 38 > COLS)
+		if (column + 41 > COLS)
 			return;
 		tui_put(line + at % rows, column, tui_color(PAINT_DIM), "%-16s",
 			fields[i].name);
-		tui_put(line + at % rows, column + 17, A_NORMAL, "%s %s",
+		tui_put(line + at % rows, column + 18, A_NORMAL, "%s %s",
 			text_thousands(kernel_field_get(&fields[i], record),
 				       text),
 			fields[i].unit);
