@@ -19,7 +19,6 @@ struct cells {
 	int columns; /* shown from this width of the terminal on */
 	enum tui_paint color;
 	cell_fill *fill;
-	bool tail; /* what does not fit is its end, not its middle */
 };
 
 static void rate_put(double rate, char *buffer, size_t size)
@@ -81,7 +80,7 @@ static const struct cells container_cells[] = {
 	{"CONNS", -5, 84, PAINT_DIM, container_connections},
 	{"RESENT", -6, 92, PAINT_BAD, container_resent},
 	{"ID", 12, 106, PAINT_DIM, container_id},
-	{"IMAGE", 0, 120, PAINT_DIM, container_image, true},
+	{"IMAGE", 0, 120, PAINT_DIM, container_image},
 };
 
 CELL(process_pid,
@@ -116,7 +115,7 @@ static const struct cells process_cells[] = {
 	{"OPEN", -5, 72, PAINT_DIM, process_established},
 	{"FAILED", -6, 80, PAINT_BAD, process_failed},
 	{"RESENT", -6, 88, PAINT_BAD, process_resent},
-	{"COMMAND", 0, 120, PAINT_DIM, process_command, true},
+	{"COMMAND", 0, 120, PAINT_DIM, process_command},
 };
 
 static void line_local(const struct watch_screen *screen, size_t row,
@@ -229,7 +228,8 @@ static void row_draw(const struct watch_screen *screen,
 		if (cells[i].width < 0)
 			(void)snprintf(fitted, sizeof fitted, "%*.*s", width,
 				       width, text);
-		else if (cells[i].tail)
+		else if (cells[i].width == 0 && i + 1 == count)
+			/* A command: what does not fit is its end. */
 			(void)snprintf(fitted, sizeof fitted, "%-*.*s", width,
 				       width, text);
 		else
