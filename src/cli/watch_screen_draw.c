@@ -228,6 +228,10 @@ static void row_draw(const struct watch_screen *screen,
 		if (cells[i].width < 0)
 			(void)snprintf(fitted, sizeof fitted, "%*.*s", width,
 				       width, text);
+		else if (cells[i].width == 0 && i + 1 == count)
+			/* A command: what does not fit is its end. */
+			(void)snprintf(fitted, sizeof fitted, "%-*.*s", width,
+				       width, text);
 		else
 			fit_text(text, (size_t)width, fitted, sizeof fitted);
 		tui_put(line, at, chosen ? A_REVERSE : attribute, "%s%s",
@@ -273,14 +277,14 @@ static void fields_draw(const struct kernel_field *fields, size_t count,
 	int rows = end - line, at = 0;
 
 	for (size_t i = 0; rows > 0 && i < count; i++) {
-		int column = 1 + at / rows * 40;
+		int column = 1 + at / rows * 43;
 		char text[TEXT_SIZE];
 
-		if (column + 38 > COLS)
+		if (column + 41 > COLS)
 			return;
 		tui_put(line + at % rows, column, tui_color(PAINT_DIM), "%-16s",
 			fields[i].name);
-		tui_put(line + at % rows, column + 17, A_NORMAL, "%s %s",
+		tui_put(line + at % rows, column + 18, A_NORMAL, "%s %s",
 			text_thousands(kernel_field_get(&fields[i], record),
 				       text),
 			fields[i].unit);

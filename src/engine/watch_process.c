@@ -320,23 +320,24 @@ void watch_processes_turn(struct watch *watch)
 
 /* ----------------------------------------------------------------- shown */
 
+/* Records lack something where ends were lost or sockets could not be read;
+ * the buckets then have it, unless of these some were lost too. */
 static bool process_exact(const struct watch *watch,
-			  const struct process *process)
+			  const struct process *process, bool less)
 {
+	bool records = watch->previous.kernel.end_refused == 0 && !less;
+
 	if (process->shown.others)
 		return false;
-	if (watch->previous.kernel.end_refused == 0)
-		return true;
-	/* Ends were lost: the buckets have what the records lack. */
-	return watch->options.filter.port_count == 0 &&
-	       watch->previous.kernel.bucket_refused == 0 &&
-	       watch->counters.buckets_refused == 0;
+	return records || (watch->options.filter.port_count == 0 &&
+			   watch->previous.kernel.bucket_refused == 0 &&
+			   watch->counters.buckets_refused == 0);
 }
 
 void watch_process_fill(struct watch *watch, struct process *process)
 {
 	struct watch_process *shown = &process->shown;
-	bool ports = watch->options.filter.port_count > 0;
+	bool ports = watch->options.filter.port_count > 0, less = false;
 
 	shown->traffic = (struct kernel_traffic){0};
 	for (int i = 0; i < KERNEL_CLASS_COUNT; i++) {
@@ -344,8 +345,12 @@ void watch_process_fill(struct watch *watch, struct process *process)
 					  : traffic_most(&process->records[i],
 							 &process->buckets[i]);
 		traffic_add(&shown->traffic, &shown->classes[i]);
+		less |= process->records[i].tx_bytes <
+				process->buckets[i].tx_bytes ||
+			process->records[i].rx_bytes <
+				process->buckets[i].rx_bytes;
 	}
-	shown->exact = process_exact(watch, process);
+	shown->exact = process_exact(watch, process, less);
 	shown->container = process->container == SLOT_NONE
 				   ? NULL
 				   : &watch->containers[process->container];
