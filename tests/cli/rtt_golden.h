@@ -1,6 +1,6 @@
 /* What the table is of 1000 simulated trips, 994 of them answered. */
 "host.example (192.0.2.1:862), 1000 packets/s of 252 bytes, tier T1: 10 "
-"points\n"
+	"points\n"
 	"\n"
 	"segment            count miss   min   p50   p90   p99 p99.9   max "
 	"share\n"

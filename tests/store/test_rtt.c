@@ -174,8 +174,8 @@ static void a_slow_run_takes_no_more_room(void **state)
 	bytes = query("SELECT sum(length(packed)) FROM rtt_packets", NULL,
 		      NULL);
 	pages = query("PRAGMA page_count", NULL, NULL) - first;
-	print_message("# %.1f bytes a trip, %.1f on disk\n", (double)bytes / 2050,
-		      (double)pages * 4096 / 2050);
+	print_message("# %.1f bytes a trip, %.1f on disk\n",
+		      (double)bytes / 2050, (double)pages * 4096 / 2050);
 	assert_true(bytes < 24 * 2050);
 	assert_true(pages * 4096 < 24 * 2050);
 	assert_int_equal(trips_read(1), 2050);
