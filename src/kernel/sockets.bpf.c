@@ -118,12 +118,13 @@ always void seen(int hook)
 		shared.seen[hook] = 1;
 }
 
-/* The loader asked for it: 0 bytes wake nobody. */
-always __u64 wake(void *ring, __u64 quarter)
+/* Wakes the reader each time that another quarter of the ring is filled: to
+ * wake it for each record would cost more than all else. */
+always __u64 wake(void *ring, __u64 quarter, __u64 size)
 {
-	return bpf_ringbuf_query(ring, BPF_RB_AVAIL_DATA) >= quarter
-		       ? RB_WAKE
-		       : RB_NO_WAKE;
+	__u64 waits = bpf_ringbuf_query(ring, BPF_RB_AVAIL_DATA);
+
+	return (waits ^ (waits - size)) & ~(quarter - 1) ? RB_WAKE : RB_NO_WAKE;
 }
 
 /* Index of the interval under way, plus 1. */
@@ -184,7 +185,8 @@ static __noinline int bucket_put(struct sockets_slot *slot, __u64 socket,
 	b->tx = tx, b->rx = rx;
 	b->tx_messages = tx_messages, b->rx_messages = rx_messages;
 	add(shared.bucket_submitted, 1);
-	bpf_ringbuf_submit(b, wake(&buckets, config.buckets_quarter));
+	bpf_ringbuf_submit(b,
+			   wake(&buckets, config.buckets_quarter, sizeof *b));
 	return 0;
 }
 

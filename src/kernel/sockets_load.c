@@ -74,8 +74,10 @@ static void config_set(struct kernel_sockets *sockets)
 
 	*config = (struct sockets_config){
 		.interval = (uint64_t)sockets->options.interval_ns,
-		.events_quarter = sockets->options.events_size / 4,
-		.buckets_quarter = sockets->options.buckets_size / 4,
+		.events_quarter =
+			power_of_two(sockets->options.events_size) / 4,
+		.buckets_quarter =
+			power_of_two(sockets->options.buckets_size) / 4,
 		.socket_limit = sockets->options.socket_limit,
 		.process_limit = sockets->options.process_limit,
 		.by_process = OTHER_CLASSES,
