@@ -23,7 +23,7 @@
 #define FLAG_BRANCH 0x01
 #define FLAG_LEAF   0x02
 #define FLAG_BUCKET 0x01
-#define PAGE_MAX    (1024 * 1024)
+#define PAGE_MAX    ((size_t)1024 * 1024)
 #define DEPTH_MAX   32
 
 struct node {
@@ -64,7 +64,7 @@ static uint64_t load64(const uint8_t *at)
 
 static bool read_at(const struct bolt *bolt, uint64_t offset, size_t size)
 {
-	if (size > PAGE_MAX || offset > INT64_MAX - PAGE_MAX)
+	if (size > PAGE_MAX || offset > INT64_MAX - (uint64_t)PAGE_MAX)
 		return false;
 	return pread(bolt->fd, bolt->page, size, (off_t)offset) ==
 	       (ssize_t)size;

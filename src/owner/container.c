@@ -117,8 +117,8 @@ struct container *owner_container_add(struct owner_table *table,
 	container->used = true;
 	container->view.runtime = runtime;
 	container->view.uid = OWNER_UID_UNKNOWN;
-	strcpy(container->view.id, id);
-	strcpy(container->scope, scope);
+	owner_text_copy(container->view.id, sizeof container->view.id, id);
+	owner_text_copy(container->scope, sizeof container->scope, scope);
 	container->hash = owner_hash_text(id);
 	owner_index_put(&table->by_name, container->hash,
 			slot_of(table, container));
@@ -225,11 +225,14 @@ struct container *owner_container_mark(struct owner_table *table,
 		container->sure = true;
 	}
 	if (container->view.pod_uid[0] == 0)
-		strcpy(container->view.pod_uid, said->pod_uid);
+		owner_text_copy(container->view.pod_uid,
+				sizeof container->view.pod_uid, said->pod_uid);
 	if (container->view.pod_id[0] == 0)
-		strcpy(container->view.pod_id, said->pod_id);
+		owner_text_copy(container->view.pod_id,
+				sizeof container->view.pod_id, said->pod_id);
 	if (!container->named && is->runtime == OWNER_RUNTIME_NSPAWN)
-		strcpy(container->view.name, is->id);
+		owner_text_copy(container->view.name,
+				sizeof container->view.name, is->id);
 	return container;
 }
 
@@ -280,9 +283,10 @@ void owner_container_named(struct owner_table *table,
 	struct owner_container *view = &container->view;
 
 	if (view->name[0] == 0 && view->pod_container[0])
-		strcpy(view->name, view->pod_container);
+		owner_text_copy(view->name, sizeof view->name,
+				view->pod_container);
 	if (view->name[0] == 0 && view->sandbox && view->pod_name[0])
-		strcpy(view->name, view->pod_name);
+		owner_text_copy(view->name, sizeof view->name, view->pod_name);
 	if (!container->named)
 		table->unsettled = true;
 	container->named = true;

@@ -175,7 +175,7 @@ static bool storage_root(const char *bundle, char *ret_path, size_t size)
 
 	if (*bundle != '/' || strlen(bundle) >= size)
 		return false;
-	strcpy(ret_path, bundle);
+	owner_text_copy(ret_path, size, bundle);
 	for (int i = 0; i < 3; i++) {
 		at = strrchr(ret_path, '/');
 		if (!at || at == ret_path)
@@ -219,7 +219,8 @@ static void take_conmon(struct owner_table *table,
 		return;
 	if (container->view.name[0] == 0 && name &&
 	    strlen(name) < sizeof container->view.name)
-		strcpy(container->view.name, name);
+		owner_text_copy(container->view.name,
+				sizeof container->view.name, name);
 	if (!container->pathed)
 		container->view.uid = uid;
 	(void)helper_add(table, process, container);
@@ -277,9 +278,9 @@ static void take_nspawn(struct owner_table *table,
 		return;
 	memset(facts, 0, sizeof *facts);
 	facts->runtime = OWNER_RUNTIME_NSPAWN;
-	strcpy(facts->name, machine);
+	owner_text_copy(facts->name, sizeof facts->name, machine);
 	if (image && strlen(image) < sizeof facts->image)
-		strcpy(facts->image, image);
+		owner_text_copy(facts->image, sizeof facts->image, image);
 	owner_container_merge(table, container, facts);
 	owner_container_named(table, container);
 	(void)helper_add(table, process, container);

@@ -275,7 +275,8 @@ int owner_storage_parse(const char *bytes, size_t size, const char *id,
 		name = json_array_get(json_object_get(container, "names"), 0);
 		if (json_string_length(name) < sizeof ret_facts->name &&
 		    json_is_string(name))
-			strcpy(ret_facts->name, json_string_value(name));
+			owner_text_copy(ret_facts->name, sizeof ret_facts->name,
+					json_string_value(name));
 		storage_metadata(container, ret_facts);
 		break;
 	}

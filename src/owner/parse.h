@@ -8,6 +8,8 @@
 #ifndef OWNER_PARSE_H
 #define OWNER_PARSE_H
 
+#include <string.h>
+
 #include "owner/owner.h"
 
 /* ---- cgroup paths ---- */
@@ -38,6 +40,15 @@ void owner_path_parse(const char *path, struct owner_path *ret_path);
 /* An OCI linux.cgroupsPath as a path: "/a/b" is one; "a.slice:docker:ID" is
  * "/a.slice/docker-ID.scope".  False: it fits neither, or not in 'size'. */
 bool owner_path_expand(const char *text, char *ret_path, size_t size);
+
+/* All of 'from', which the caller knows to fit; cut if he is wrong. */
+static inline void owner_text_copy(char *to, size_t size, const char *from)
+{
+	size_t length = strnlen(from, size - 1);
+
+	memmove(to, from, length);
+	to[length] = 0;
+}
 
 /* Whether 'text' is 64 lower-case hexadecimal digits and nothing else. */
 bool owner_id_is_hex(const char *text);

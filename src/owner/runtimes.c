@@ -125,7 +125,7 @@ static bool name_lxc(struct owner_table *table, const struct folder *folder,
 	snprintf(rest, sizeof rest, "%s/config", container->view.id);
 	if (facts_read(table, folder, rest, owner_lxc_parse, facts) != 0)
 		return false;
-	strcpy(facts->name, container->view.id);
+	owner_text_copy(facts->name, sizeof facts->name, container->view.id);
 	owner_container_merge(table, container, facts);
 	return true;
 }
@@ -141,7 +141,7 @@ static bool name_lxd(struct owner_table *table, const struct folder *folder,
 	if (facts_read(table, folder, rest, owner_lxd_parse, facts) != 0)
 		return false;
 	facts->runtime = folder->runtime;
-	strcpy(facts->name, container->view.id);
+	owner_text_copy(facts->name, sizeof facts->name, container->view.id);
 	owner_container_merge(table, container, facts);
 	return true;
 }
@@ -214,7 +214,7 @@ static void space_each(void *context, const char *name, uint8_t type)
 	(void)type;
 	if (strlen(name) >= sizeof listing->space || listing->found)
 		return;
-	strcpy(listing->space, name);
+	owner_text_copy(listing->space, sizeof listing->space, name);
 	if (listing->wanted) {
 		listing->found = task_take(listing, listing->wanted->view.id,
 					   listing->wanted);
@@ -301,7 +301,8 @@ static void state_each(void *context, const char *id, uint8_t type)
 	if (!init_read(table, folder->uid, facts->init_pid,
 		       facts->init_start_ticks))
 		return; /* it does not run, or not yet */
-	strcpy(facts->name, owner_id_is_hex(id) ? "" : id);
+	owner_text_copy(facts->name, sizeof facts->name,
+			owner_id_is_hex(id) ? "" : id);
 	if (!container)
 		container =
 			owner_container_add(table, OWNER_RUNTIME_RUNC, "", id);
@@ -437,11 +438,11 @@ static void name_again(struct owner_table *table, struct container *container)
 	    (view->runtime != OWNER_RUNTIME_DOCKER &&
 	     view->runtime != OWNER_RUNTIME_PODMAN))
 		return;
-	strcpy(before, view->name);
+	owner_text_copy(before, sizeof before, view->name);
 	view->name[0] = 0;
 	(void)name_one(table, container);
 	if (view->name[0] == 0)
-		strcpy(view->name, before);
+		owner_text_copy(view->name, sizeof view->name, before);
 }
 
 void owner_runtimes_again(struct owner_table *table)

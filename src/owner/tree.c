@@ -88,6 +88,7 @@ static void seen(struct walk *walk, uint64_t id)
 		cgroup->seen = walk->table->walk;
 }
 
+/* NOLINTBEGIN(misc-no-recursion): DEPTH_MAX bounds it. */
 static void walk_folder(struct walk *walk, int fd);
 
 static void walk_child(struct walk *walk, int fd, const struct dirent *entry)
@@ -115,7 +116,7 @@ static void walk_child(struct walk *walk, int fd, const struct dirent *entry)
 }
 
 /* Takes 'fd'. */
-static void walk_folder(struct walk *walk, int fd) // NOLINT(misc-no-recursion)
+static void walk_folder(struct walk *walk, int fd)
 {
 	DIR *folder = fdopendir(fd);
 	struct dirent *entry;
@@ -132,6 +133,8 @@ static void walk_folder(struct walk *walk, int fd) // NOLINT(misc-no-recursion)
 	}
 	closedir(folder);
 }
+
+/* NOLINTEND(misc-no-recursion) */
 
 /* Those that a whole walk did not see are gone; an id that only events know
  * and nobody can name stays as it is. */
@@ -237,7 +240,7 @@ static bool id_path(const struct owner_table *table, int fd, char *ret_path,
 		return false;
 	memmove(ret_path, ret_path + length, strlen(ret_path + length) + 1);
 	if (*ret_path == 0)
-		strcpy(ret_path, "/");
+		owner_text_copy(ret_path, size, "/");
 	return true;
 }
 

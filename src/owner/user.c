@@ -40,7 +40,7 @@ static void passwd_read(struct owner_table *table, struct user *user)
 
 		if (sscanf(line, "%63[^:]:%*[^:]:%u:", name, &uid) == 2 &&
 		    uid == user->uid) {
-			strcpy(user->name, name);
+			owner_text_copy(user->name, sizeof user->name, name);
 			break;
 		}
 	}
@@ -54,7 +54,7 @@ static void service_ask(struct user *user)
 
 	if (getpwuid_r(user->uid, &entry, text, sizeof text, &found) == 0 &&
 	    found && strlen(entry.pw_name) < sizeof user->name)
-		strcpy(user->name, entry.pw_name);
+		owner_text_copy(user->name, sizeof user->name, entry.pw_name);
 }
 
 const char *owner_user_name(struct owner_table *table, uint32_t uid)
