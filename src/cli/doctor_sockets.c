@@ -8,6 +8,7 @@
 
 #include "base/err.h"
 #include "cli/doctor_private.h"
+#include "cli/watch_private.h"
 #include "engine/engine.h"
 
 #define TURNS 12 /* of a tenth of a second */
@@ -103,7 +104,9 @@ void sockets_check(struct doctor *doctor)
 	watch_stop(watch);
 	(void)watch_turn(watch, 0);
 	count = watch_hooks(watch, &hooks);
-	for (size_t i = 0; i < count; i++)
-		hook_tell(doctor, &hooks[i]);
+	for (size_t i = 0; i < count; i++) {
+		if (hooks[i].attached || !watch_hook_spare(&hooks[i]))
+			hook_tell(doctor, &hooks[i]);
+	}
 	watch_close(watch);
 }

@@ -97,6 +97,8 @@ const char *watch_container_name(const struct watch_container *container);
 typedef void watch_sentence(void *context, const char *sentence);
 size_t watch_findings(const struct watch_run *run, watch_sentence *each,
 		      void *context);
+/* Nothing is lost without this one. */
+bool watch_hook_spare(const struct kernel_hook *hook);
 size_t watch_losses(const struct watch *watch, watch_sentence *each,
 		    void *context);
 

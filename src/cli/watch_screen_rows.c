@@ -82,7 +82,8 @@ static void containers_take(struct watch_screen *screen, struct watch *watch)
 		if (container->processes > 0 && wanted(screen, text))
 			rows[count++] = container;
 	}
-	qsort(rows, rows ? count : 0, sizeof *rows, container_order);
+	if (rows)
+		qsort(rows, count, sizeof *rows, container_order);
 	screen->all_count = count + 1;
 	screen->count = 1;
 	for (size_t i = 0; i < count && screen->count < SCREEN_ROWS_MAX; i++)
@@ -166,7 +167,8 @@ static void processes_take(struct watch_screen *screen, struct watch *watch)
 		if (process && process_here(screen, process))
 			rows[count++] = process;
 	}
-	qsort(rows, rows ? count : 0, sizeof *rows, process_order);
+	if (rows)
+		qsort(rows, count, sizeof *rows, process_order);
 	screen->all_count = count;
 	screen->count = count < SCREEN_ROWS_MAX ? count : SCREEN_ROWS_MAX;
 	for (size_t i = 0; i < screen->count; i++)

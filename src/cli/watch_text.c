@@ -215,6 +215,19 @@ static size_t tell(watch_sentence *each, void *context, const char *format, ...)
 	return 1;
 }
 
+/* A stand-in for what is there, or for what nobody asked for. */
+bool watch_hook_spare(const struct kernel_hook *hook)
+{
+	static const char *const whys[] = {"not needed", "not asked for"};
+
+	for (size_t i = 0; i < sizeof whys / sizeof *whys; i++) {
+		if (hook->why &&
+		    strncmp(hook->why, whys[i], strlen(whys[i])) == 0)
+			return true;
+	}
+	return !hook->why || !*hook->why;
+}
+
 size_t watch_losses(const struct watch *watch, watch_sentence *each,
 		    void *context)
 {
@@ -222,7 +235,7 @@ size_t watch_losses(const struct watch *watch, watch_sentence *each,
 	size_t count = watch_hooks(watch, &hooks), told = 0;
 
 	for (size_t i = 0; i < count; i++) {
-		if (!hooks[i].attached && hooks[i].why && *hooks[i].why)
+		if (!hooks[i].attached && !watch_hook_spare(&hooks[i]))
 			told += tell(each, context, "%s is not had (%s): %s",
 				     hooks[i].target, hooks[i].why,
 				     hooks[i].lost);
@@ -230,20 +243,29 @@ size_t watch_losses(const struct watch *watch, watch_sentence *each,
 	return told;
 }
 
+struct counters {
+	const struct counter_row *rows;
+	size_t count;
+	const uint64_t *values;
+};
+
 /* Counters that are no finding as long as they are 0. */
-static size_t counters_tell(const struct counter_row *rows, size_t count,
-			    const uint64_t *values, const char *const *names,
-			    watch_sentence *each, void *context)
+static size_t counters_tell(const struct counters *counters,
+			    const char *const *names, watch_sentence *each,
+			    void *context)
 {
 	size_t told = 0;
 
-	for (size_t i = 0; i < count; i++) {
+	for (size_t i = 0; i < counters->count; i++) {
+		const struct counter_row *row = &counters->rows[i];
+
 		for (const char *const *name = names; *name; name++) {
-			if (values[i] > 0 && strcmp(*name, rows[i].name) == 0)
+			if (counters->values[i] > 0 &&
+			    strcmp(*name, row->name) == 0)
 				told += tell(each, context,
 					     "%s is %" PRIu64 ": %s %s",
-					     rows[i].name, values[i],
-					     rows[i].unit, rows[i].line);
+					     row->name, counters->values[i],
+					     row->unit, row->line);
 		}
 	}
 	return told;
@@ -304,15 +326,17 @@ size_t watch_findings(const struct watch_run *run, watch_sentence *each,
 	struct kernel_sockets_counters kernel =
 		watch_kernel_counters(run->watch);
 	struct watch_counters watch = watch_counters(run->watch);
+	const struct counters groups[] = {
+		{kernel_sockets_counter_rows, kernel_sockets_counter_count,
+		 (const uint64_t *)&kernel},
+		{watch_counter_rows, watch_counter_count,
+		 (const uint64_t *)&watch},
+	};
 	size_t told = 0;
 
 	told += identities_tell(run->watch, each, context);
-	told += counters_tell(
-		kernel_sockets_counter_rows, kernel_sockets_counter_count,
-		(const uint64_t *)&kernel, kernel_names, each, context);
-	told += counters_tell(watch_counter_rows, watch_counter_count,
-			      (const uint64_t *)&watch, watch_names, each,
-			      context);
+	told += counters_tell(&groups[0], kernel_names, each, context);
+	told += counters_tell(&groups[1], watch_names, each, context);
 	if (run->put.lines_lost)
 		told += tell(each, context,
 			     "%" PRIu64 " lines are left out: whoever reads "

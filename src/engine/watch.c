@@ -132,9 +132,9 @@ static void measure(struct watch *watch, bool on)
 {
 	if (watch->options.no_measure || watch->measured)
 		return;
-	if (watch->feed->measure(watch->object, on) < 0)
-		watch->measured = true; /* it is not to be had */
-	else if (watch->measuring && !on)
+	/* Over, or not to be had. */
+	if (watch->feed->measure(watch->object, on) < 0 ||
+	    (watch->measuring && !on))
 		watch->measured = true;
 	watch->measuring = on;
 }
