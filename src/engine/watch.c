@@ -70,7 +70,7 @@ static void options_preset(struct watch_options *options)
 	if (kernel->interval_ns == 0)
 		kernel->interval_ns = NS_PER_S / 10;
 	if (kernel->events_size == 0)
-		kernel->events_size = 16 << 20;
+		kernel->events_size = 32 << 20;
 	if (kernel->buckets_size == 0)
 		kernel->buckets_size = 16 << 20;
 	preset32(&kernel->socket_limit, 262144);

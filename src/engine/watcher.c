@@ -123,27 +123,12 @@ struct watcher_counters watcher_counters(const struct watcher *watcher)
 /* ---- sender ---------------------------------------------------------------
  */
 
-static bool peer_same(const struct sockaddr_storage *a,
-		      const struct sockaddr_storage *b)
-{
-	const struct sockaddr_in *a4 = (const void *)a, *b4 = (const void *)b;
-	const struct sockaddr_in6 *a6 = (const void *)a, *b6 = (const void *)b;
-
-	if (a->ss_family != b->ss_family)
-		return false;
-	if (a->ss_family == AF_INET)
-		return a4->sin_port == b4->sin_port &&
-		       a4->sin_addr.s_addr == b4->sin_addr.s_addr;
-	return a6->sin6_port == b6->sin6_port &&
-	       memcmp(&a6->sin6_addr, &b6->sin6_addr, 16) == 0;
-}
-
 static void sender_stamp(void *context, const struct kernel_stamp *stamp)
 {
 	struct watcher *watcher = context;
 	enum leg leg = stamp->point <= POINT_SENT_HW ? LEG_FORWARD : LEG_BACK;
 
-	if (!peer_same(&stamp->peer, &watcher->remote) ||
+	if (!probe_address_same(&stamp->peer, &watcher->remote) ||
 	    !sender_stamp_add(watcher->sender, stamp->seq, leg, stamp->point,
 			      stamp->at))
 		watcher->counters.bpf_strange++;

@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -15,6 +14,7 @@
 #include <bpf/libbpf.h>
 
 #include "base/clock.h"
+#include "kernel/bpf_private.h"
 #include "kernel/exchange_shared.h"
 #include "kernel/points_private.h"
 
@@ -61,14 +61,6 @@ enum ready_by { READY_TRACEPOINT, READY_FUNCTION, READY_NOT };
 /* ---- loading --------------------------------------------------------------
  */
 
-static bool has_tracepoint(const struct btf *btf, const char *name)
-{
-	char type[64];
-
-	(void)snprintf(type, sizeof type, "btf_trace_%s", name);
-	return btf__find_by_name_kind(btf, type, BTF_KIND_TYPEDEF) > 0;
-}
-
 /* Packets that a reader takes: by name while the kernel tells it, else by
  * their order.  Both came to UDP with one series of changes. */
 static bool copied_is_told(const struct btf *btf)
@@ -90,10 +82,8 @@ static void program_choose(struct kernel_exchange *exchange, const char *name,
 static int object_open(struct kernel_exchange *exchange, const struct btf *btf,
 		       enum ready_by ready)
 {
-	struct bpf_object_open_opts options = {
-		.sz = sizeof options,
-		.object_name = "sonde_exchange",
-	};
+	DECLARE_LIBBPF_OPTS(bpf_object_open_opts, options,
+			    .object_name = "sonde_exchange", );
 	long rc;
 
 	exchange->object = bpf_object__open_mem(exchange_object,
@@ -108,7 +98,7 @@ static int object_open(struct kernel_exchange *exchange, const struct btf *btf,
 		       ready == READY_FUNCTION);
 	program_choose(exchange, "exchange_copied", copied_is_told(btf));
 	program_choose(exchange, "exchange_taken",
-		       has_tracepoint(btf, "sock_recv_length"));
+		       kernel_has_tracepoint(btf, "sock_recv_length"));
 	exchange->ready = ready != READY_NOT;
 	return 0;
 }
@@ -165,7 +155,7 @@ static int programs_load(struct kernel_exchange *exchange,
 			 const struct btf *btf)
 {
 	int rc = ready_try(exchange, btf,
-			   has_tracepoint(btf, "sk_data_ready")
+			   kernel_has_tracepoint(btf, "sk_data_ready")
 				   ? READY_TRACEPOINT
 				   : READY_FUNCTION);
 
@@ -174,41 +164,8 @@ static int programs_load(struct kernel_exchange *exchange,
 	return rc;
 }
 
-static int refused(struct fault *ret_fault, int rc)
-{
-	if (rc == -EPERM || rc == -EACCES)
-		return fault_set(ret_fault, rc,
-				 "BPF is not permitted: needs root, or CAP_BPF "
-				 "and CAP_PERFMON; a locked-down kernel "
-				 "refuses it to all");
-	return fault_set(ret_fault, rc, "BPF: %s", err_sentence(rc));
-}
-
 /* ---- what they share with us ----------------------------------------------
  */
-
-static int64_t mono_coarse_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC_COARSE, &ts);
-	return ts.tv_sec * NS_PER_S + ts.tv_nsec;
-}
-
-static int map_take(const struct kernel_exchange *exchange, const char *name,
-		    size_t size, void **ret_mapped)
-{
-	int fd = bpf_object__find_map_fd_by_name(exchange->object, name);
-	void *mapped;
-
-	if (fd < 0)
-		return -ENOENT;
-	mapped = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	if (mapped == MAP_FAILED)
-		return -errno;
-	*ret_mapped = mapped;
-	return 0;
-}
 
 static int record_take(void *context, void *data, size_t size);
 
@@ -217,12 +174,13 @@ static int maps_open(struct kernel_exchange *exchange)
 	void *shared = NULL, *ports = NULL;
 	int records =
 		bpf_object__find_map_fd_by_name(exchange->object, "records");
-	int rc =
-		map_take(exchange, "shared", sizeof *exchange->shared, &shared);
+	int rc = kernel_map_memory(exchange->object, "shared",
+				   sizeof *exchange->shared, &shared);
 
 	if (rc == 0)
-		rc = map_take(exchange, "ports",
-			      EXCHANGE_PORTS * sizeof(uint64_t), &ports);
+		rc = kernel_map_memory(exchange->object, "ports",
+				       EXCHANGE_PORTS * sizeof(uint64_t),
+				       &ports);
 	exchange->shared = shared;
 	exchange->ports = ports;
 	if (rc < 0)
@@ -307,7 +265,7 @@ static int processes_find(struct kernel_exchange *exchange,
 	/* The programs' clock is read by the programs, without 'on' too. */
 	rc = iterate(exchange);
 	if (rc < 0)
-		return refused(ret_fault, rc);
+		return kernel_bpf_refused(ret_fault, rc, NULL);
 	for (size_t i = 0; i < options->pid_count; i++) {
 		if (*(volatile uint32_t *)&shared->wanted[i] != 0 &&
 		    !options->one_port)
@@ -330,35 +288,19 @@ static void stamping_begin(struct kernel_exchange *exchange)
 	exchange->stamping_fd = fd;
 }
 
-/* Before Linux 5.11 the memory of maps was counted as locked. */
-static void limit_raise(void)
-{
-	struct rlimit limit = {RLIM_INFINITY, RLIM_INFINITY};
-
-	(void)setrlimit(RLIMIT_MEMLOCK, &limit);
-}
-
 static int exchange_make(struct kernel_exchange *exchange,
 			 const struct kernel_exchange_options *options,
 			 struct fault *ret_fault)
 {
 	struct btf *btf;
-	int rc;
+	int rc = kernel_bpf_begin(&btf, ret_fault);
 
-	(void)libbpf_set_strict_mode(LIBBPF_STRICT_ALL);
-	(void)libbpf_set_print(NULL);
-	limit_raise();
-	btf = btf__load_vmlinux_btf();
-	rc = (int)libbpf_get_error(btf);
-	if (rc != 0)
-		return fault_set(ret_fault, rc,
-				 "this kernel does not describe itself "
-				 "(/sys/kernel/btf/vmlinux): %s",
-				 err_sentence(rc));
+	if (rc < 0)
+		return rc;
 	rc = programs_load(exchange, btf);
 	btf__free(btf);
 	if (rc < 0)
-		return refused(ret_fault, rc);
+		return kernel_bpf_refused(ret_fault, rc, NULL);
 	rc = maps_open(exchange);
 	if (rc < 0)
 		return fault_set(ret_fault, rc, "BPF maps: %s",
@@ -370,7 +312,7 @@ static int exchange_make(struct kernel_exchange *exchange,
 	stamping_begin(exchange);
 	exchange->offset_ns =
 		points_offset_ns((int64_t)exchange->shared->now_ns);
-	exchange->refreshed_ns = mono_coarse_ns();
+	exchange->refreshed_ns = clock_read_ns(CLOCK_MONOTONIC_COARSE);
 	__atomic_store_n(&exchange->shared->filter.on, 1, __ATOMIC_RELEASE);
 	return 0;
 }
@@ -489,7 +431,7 @@ int kernel_exchange_gather(struct kernel_exchange *exchange,
 					 const struct exchange_event *event),
 			   void *context)
 {
-	int64_t now_ns = mono_coarse_ns();
+	int64_t now_ns = clock_read_ns(CLOCK_MONOTONIC_COARSE);
 	uint64_t before = exchange->taken;
 
 	if (now_ns - exchange->refreshed_ns > REFRESH_NS) {

@@ -3,72 +3,19 @@
 #ifndef KERNEL_EXCHANGE_KERNEL_BPF_H
 #define KERNEL_EXCHANGE_KERNEL_BPF_H
 
-#include <linux/types.h>
-
-#include <linux/bpf.h>
-
-#include <bpf/bpf_core_read.h>
-#include <bpf/bpf_helpers.h>
-#include <bpf/bpf_tracing.h>
-
 #include "kernel/exchange_shared.h"
+#include "kernel/packets.bpf.h"
 
-#define UDP           17
-#define IP4_SIZE      20
-#define IP6_SIZE      40
-#define UDP_SIZE      8
 #define ARRIVALS      8
 #define ARRIVAL_NS    1000000
-#define FRAGMENT      0x1fff
 #define NOT_TAKEN     0x2002 /* MSG_PEEK, MSG_ERRQUEUE */
 #define BINDPORT_LOCK 8      /* SOCK_BINDPORT_LOCK */
 #define ARM_SECOND    1      /* register of a call's second parameter */
 #define KEEP(value)   asm volatile("" : "+r"(value))
-#define always        static __always_inline
-#define be16(number)  __builtin_bswap16(number)
 
 /* The few members of the kernel's structs that are read. */
 #pragma clang attribute push(__attribute__((preserve_access_index)), \
 			     apply_to = record)
-struct ns_common {
-	unsigned int inum;
-};
-
-struct net {
-	struct ns_common ns;
-};
-
-typedef struct {
-	struct net *net;
-} possible_net_t;
-
-struct net_device {
-	int ifindex;
-	possible_net_t nd_net;
-};
-
-struct sock_common {
-	__u16 skc_num;
-	__u16 skc_dport;
-	possible_net_t skc_net;
-};
-
-struct sock {
-	struct sock_common __sk_common;
-	__u16 sk_protocol;
-	__u8 sk_userlocks : 4;
-};
-
-struct sk_buff {
-	struct sock *sk;
-	struct net_device *dev;
-	unsigned int len, data_len;
-	unsigned char *head, *data;
-	int skb_iif;
-	__u16 network_header;
-	__u64 tstamp;
-};
-
 struct pid_namespace;
 
 struct upid {
@@ -79,11 +26,6 @@ struct upid {
 struct pid {
 	unsigned int level;
 	struct upid numbers[1];
-};
-
-struct task_struct {
-	int pid, tgid;
-	struct pid *thread_pid;
 };
 
 struct bpf_iter_meta;
@@ -102,10 +44,6 @@ struct user_pt_regs___arm {
 	unsigned long long regs[31];
 };
 #pragma clang attribute pop
-
-/* Linux 6.1; a value of its own name, so that this builds without it. */
-enum bpf_func_id___tai { BPF_FUNC_ktime_get_tai_ns___tai = 208 };
-static __u64 (*tai_ns)(void) = (void *)208;
 
 /* A thread of a watched process. */
 struct thread {
@@ -179,11 +117,7 @@ always struct exchange_lost *lost_get(struct exchange_shared *s)
 
 always __u64 now_ns(const struct exchange_shared *s)
 {
-	if (bpf_core_enum_value_exists(enum bpf_func_id___tai,
-				       BPF_FUNC_ktime_get_tai_ns___tai) &&
-	    !s->filter.monotonic)
-		return tai_ns();
-	return bpf_ktime_get_ns();
+	return stamp_now_ns(s->filter.monotonic);
 }
 
 #endif

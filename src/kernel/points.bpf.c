@@ -7,76 +7,14 @@
  *
  * Threads: each program on the CPU of its event, several at once.
  */
-#include <linux/types.h>
-
-#include <linux/bpf.h>
-
-#include <bpf/bpf_core_read.h>
-#include <bpf/bpf_helpers.h>
-#include <bpf/bpf_tracing.h>
-
+#include "kernel/packets.bpf.h"
 #include "kernel/points_shared.h"
 
-#define UDP          17
-#define IP4_SIZE     20
-#define IP6_SIZE     40
-#define UDP_SIZE     8
-#define ARRIVALS     8
-#define ARRIVAL_NS   1000000
-#define FRAGMENT     0x1fff
-#define BEFORE_NS    0xffffffffULL
-#define always       static __always_inline
-#define be16(number) __builtin_bswap16(number)
-#define be32(number) __builtin_bswap32(number)
+#define ARRIVALS   8
+#define ARRIVAL_NS 1000000
+#define BEFORE_NS  0xffffffffULL
 
 char points_license[] SEC("license") = "GPL";
-
-/* The few members of the kernel's structs that are read. */
-#pragma clang attribute push(__attribute__((preserve_access_index)), \
-			     apply_to = record)
-struct ns_common {
-	unsigned int inum;
-};
-
-struct net {
-	struct ns_common ns;
-};
-
-typedef struct {
-	struct net *net;
-} possible_net_t;
-
-struct net_device {
-	int ifindex;
-	possible_net_t nd_net;
-};
-
-struct sock_common {
-	__u16 skc_num;
-	possible_net_t skc_net;
-};
-
-struct sock {
-	struct sock_common __sk_common;
-	__u16 sk_protocol;
-};
-
-struct sk_buff {
-	struct net_device *dev;
-	unsigned int len, data_len;
-	unsigned char *head, *data;
-	int skb_iif;
-	__u16 network_header;
-};
-
-struct task_struct {
-	int pid;
-};
-#pragma clang attribute pop
-
-/* Linux 6.1; a value of its own name, so that this builds without it. */
-enum bpf_func_id___tai { BPF_FUNC_ktime_get_tai_ns___tai = 208 };
-static __u64 (*tai_ns)(void) = (void *)208;
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -115,11 +53,7 @@ always struct points_shared *shared_get(void)
 
 always __u64 now_ns(const struct points_shared *s)
 {
-	if (bpf_core_enum_value_exists(enum bpf_func_id___tai,
-				       BPF_FUNC_ktime_get_tai_ns___tai) &&
-	    !s->filter.monotonic)
-		return tai_ns();
-	return bpf_ktime_get_ns();
+	return stamp_now_ns(s->filter.monotonic);
 }
 
 always int is_ours(const struct points_shared *s)

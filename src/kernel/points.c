@@ -4,7 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -14,6 +13,7 @@
 #include <bpf/libbpf.h>
 
 #include "base/clock.h"
+#include "kernel/bpf_private.h"
 #include "kernel/points_private.h"
 
 #define LINKS_MAX        16
@@ -68,21 +68,9 @@ const char *kernel_points_lack(void)
 static bool target_exists(const struct btf *btf,
 			  const struct points_program *program)
 {
-	char name[64];
-
-	if (program->tier == TIER_FUNCTION)
-		return btf__find_by_name_kind(btf, program->target,
-					      BTF_KIND_FUNC) > 0;
-	(void)snprintf(name, sizeof name, "btf_trace_%s", program->target);
-	return btf__find_by_name_kind(btf, name, BTF_KIND_TYPEDEF) > 0;
-}
-
-static bool tracepoint_exists(const struct btf *btf, const char *target)
-{
-	struct points_program program = {.target = target,
-					 .tier = TIER_TRACEPOINT};
-
-	return target && target_exists(btf, &program);
+	return program->tier == TIER_FUNCTION
+		       ? kernel_has_function(btf, program->target)
+		       : kernel_has_tracepoint(btf, program->target);
 }
 
 static void missing_note(struct kernel_points *points, const char *what,
@@ -120,7 +108,8 @@ static void programs_choose(struct kernel_points *points, const struct btf *btf,
 		struct bpf_program *program = bpf_object__find_program_by_name(
 			points->object, row->name);
 		bool wanted = row->tier <= tier &&
-			      !tracepoint_exists(btf, row->unless);
+			      !(row->unless &&
+				kernel_has_tracepoint(btf, row->unless));
 		bool exists = wanted && target_exists(btf, row);
 
 		if (exists)
@@ -133,10 +122,8 @@ static void programs_choose(struct kernel_points *points, const struct btf *btf,
 
 static int object_open(struct kernel_points *points)
 {
-	struct bpf_object_open_opts options = {
-		.sz = sizeof options,
-		.object_name = "sonde_points",
-	};
+	DECLARE_LIBBPF_OPTS(bpf_object_open_opts, options,
+			    .object_name = "sonde_points", );
 	long rc;
 
 	points->object = bpf_object__open_mem(points_object, points_object_size,
@@ -198,18 +185,6 @@ static int tier_try(struct kernel_points *points, const struct btf *btf,
 	return rc;
 }
 
-static int refused(struct fault *ret_fault, int rc, const char *target)
-{
-	if (rc == -EPERM || rc == -EACCES)
-		return fault_set(ret_fault, rc,
-				 "BPF%s%s is not permitted: needs root, or "
-				 "CAP_BPF and CAP_PERFMON; a locked-down "
-				 "kernel refuses it to all",
-				 target ? " on " : "", target ? target : "");
-	return fault_set(ret_fault, rc, "BPF%s%s: %s", target ? " on " : "",
-			 target ? target : "", err_sentence(rc));
-}
-
 /* Functions first where they are wanted; tracepoints are enough. */
 static int programs_load(struct kernel_points *points, const struct btf *btf,
 			 struct fault *ret_fault)
@@ -227,35 +202,24 @@ static int programs_load(struct kernel_points *points, const struct btf *btf,
 					  : err_sentence(rc));
 	}
 	rc = tier_try(points, btf, TIER_TRACEPOINT, &target);
-	return rc < 0 ? refused(ret_fault, rc, target) : 0;
+	return rc < 0 ? kernel_bpf_refused(ret_fault, rc, target) : 0;
 }
 
 /* ---- what they share with us -------------------------------------------- */
-
-static int64_t mono_coarse_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC_COARSE, &ts);
-	return ts.tv_sec * NS_PER_S + ts.tv_nsec;
-}
 
 static int record_take(void *context, void *data, size_t size);
 
 static int maps_open(struct kernel_points *points)
 {
-	int shared = bpf_object__find_map_fd_by_name(points->object, "shared");
 	int records =
 		bpf_object__find_map_fd_by_name(points->object, "records");
-	void *mapped;
+	void *memory;
+	int rc = kernel_map_memory(points->object, "shared",
+				   sizeof *points->shared, &memory);
 
-	if (shared < 0 || records < 0)
-		return -ENOENT;
-	mapped = mmap(NULL, sizeof *points->shared, PROT_READ | PROT_WRITE,
-		      MAP_SHARED, shared, 0);
-	if (mapped == MAP_FAILED)
-		return -errno;
-	points->shared = mapped;
+	if (rc < 0)
+		return rc;
+	points->shared = memory;
 	points->watch.calls = (const volatile void *)&points->shared->calls;
 	points->records = ring_buffer__new(records, record_take, points, NULL);
 	if (libbpf_get_error(points->records) != 0) {
@@ -284,29 +248,13 @@ static void filter_set(struct kernel_points *points)
 		filter->net = (uint32_t)net.st_ino;
 }
 
-/* Before Linux 5.11 the memory of maps was counted as locked. */
-static void limit_raise(void)
-{
-	struct rlimit limit = {RLIM_INFINITY, RLIM_INFINITY};
-
-	(void)setrlimit(RLIMIT_MEMLOCK, &limit);
-}
-
 static int points_make(struct kernel_points *points, struct fault *ret_fault)
 {
 	struct btf *btf;
-	int rc;
+	int rc = kernel_bpf_begin(&btf, ret_fault);
 
-	(void)libbpf_set_strict_mode(LIBBPF_STRICT_ALL);
-	(void)libbpf_set_print(NULL);
-	limit_raise();
-	btf = btf__load_vmlinux_btf();
-	rc = (int)libbpf_get_error(btf);
-	if (rc != 0)
-		return fault_set(ret_fault, rc,
-				 "this kernel does not describe itself "
-				 "(/sys/kernel/btf/vmlinux): %s",
-				 err_sentence(rc));
+	if (rc < 0)
+		return rc;
 	rc = programs_load(points, btf, ret_fault);
 	btf__free(btf);
 	if (rc < 0)
@@ -367,11 +315,8 @@ static int thread_enrol(struct kernel_points *points)
 	struct bpf_program *program = bpf_object__find_program_by_name(
 		points->object, "points_enrol");
 	uint64_t context[1] = {0};
-	struct bpf_test_run_opts options = {
-		.sz = sizeof options,
-		.ctx_in = context,
-		.ctx_size_in = sizeof context,
-	};
+	DECLARE_LIBBPF_OPTS(bpf_test_run_opts, options, .ctx_in = context,
+			    .ctx_size_in = sizeof context, );
 	int rc;
 
 	if (!program)
@@ -391,7 +336,7 @@ int kernel_points_watch(struct kernel_points *points, uint16_t port)
 		return rc;
 	points->watch.offset_ns =
 		points_offset_ns((int64_t)shared->enrolled_ns);
-	points->refreshed_ns = mono_coarse_ns();
+	points->refreshed_ns = clock_read_ns(CLOCK_MONOTONIC_COARSE);
 	shared->filter.thread = shared->enrolled;
 	shared->filter.port = port;
 	return 0;
@@ -451,7 +396,7 @@ int kernel_points_gather(struct kernel_points *points,
 				       const struct kernel_stamp *stamp),
 			 void *context)
 {
-	int64_t now_ns = mono_coarse_ns();
+	int64_t now_ns = clock_read_ns(CLOCK_MONOTONIC_COARSE);
 	uint64_t before = points->taken;
 
 	if (now_ns - points->refreshed_ns > REFRESH_NS) {

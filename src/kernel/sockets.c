@@ -8,7 +8,6 @@
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
-#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -17,6 +16,7 @@
 #include <bpf/libbpf.h>
 
 #include "base/clock.h"
+#include "kernel/bpf_private.h"
 #include "kernel/sockets_private.h"
 
 #define INTERVAL_MIN (NS_PER_S / 100)
@@ -35,7 +35,7 @@ static int options_take(struct kernel_sockets *sockets,
 	if (!o->interval_ns)
 		o->interval_ns = NS_PER_S / 10;
 	if (!o->events_size)
-		o->events_size = (size_t)16 << 20;
+		o->events_size = (size_t)32 << 20;
 	if (!o->buckets_size)
 		o->buckets_size = (size_t)16 << 20;
 	if (!o->socket_limit)
@@ -295,21 +295,10 @@ static int sockets_make(struct kernel_sockets *sockets, struct fault *ret_fault)
 			 err_sentence(-EIO));
 }
 
-/* Before Linux 5.11 the memory of maps was counted as locked. */
-static void limit_raise(void)
-{
-	struct rlimit limit = {RLIM_INFINITY, RLIM_INFINITY};
-
-	(void)setrlimit(RLIMIT_MEMLOCK, &limit);
-}
-
 static int prepare(struct kernel_sockets *sockets, struct fault *ret_fault)
 {
 	int rc;
 
-	(void)libbpf_set_strict_mode(LIBBPF_STRICT_ALL);
-	(void)libbpf_set_print(NULL);
-	limit_raise();
 	sockets->buffer = malloc(SOCKETS_BUFFER);
 	sockets->hooks = calloc(SOCKETS_HOOKS, sizeof *sockets->hooks);
 	sockets->epoll = epoll_create1(EPOLL_CLOEXEC);
@@ -319,15 +308,9 @@ static int prepare(struct kernel_sockets *sockets, struct fault *ret_fault)
 	sockets->cpu_count = libbpf_num_possible_cpus();
 	if (sockets->cpu_count < 1 || sockets->cpu_count > CPUS_MAX)
 		return fault_set(ret_fault, -EIO, "CPUs cannot be counted");
-	sockets->btf = btf__load_vmlinux_btf();
-	rc = (int)libbpf_get_error(sockets->btf);
-	if (rc != 0) {
-		sockets->btf = NULL;
-		return fault_set(ret_fault, rc,
-				 "this kernel does not describe itself "
-				 "(/sys/kernel/btf/vmlinux): %s",
-				 err_sentence(rc));
-	}
+	rc = kernel_bpf_begin(&sockets->btf, ret_fault);
+	if (rc < 0)
+		return rc;
 	sockets_names_read(sockets);
 	if (!sockets->options.no_cgroup)
 		sockets->cgroup = cgroup_open();

@@ -64,7 +64,7 @@ struct fault;
  * what the kernel takes, never refused but where a range is said. */
 struct kernel_sockets_options {
 	int64_t interval_ns;    /* [100 ms] 10 ms to 1 s, else -ERANGE */
-	size_t events_size;     /* [16 MiB] ring of life events, bytes */
+	size_t events_size;     /* [32 MiB] ring of life events, bytes */
 	size_t buckets_size;    /* [16 MiB] ring of buckets, bytes */
 	uint32_t socket_limit;  /* [262144] tracked at one time */
 	uint32_t process_limit; /* [65536] with bytes outside of sockets */

@@ -8,6 +8,7 @@
 #include <bpf/btf.h>
 #include <bpf/libbpf.h>
 
+#include "kernel/bpf_private.h"
 #include "kernel/sockets_private.h"
 
 #define PAGE 4096
@@ -40,15 +41,14 @@ static bool target_exists(const struct btf *btf,
 	if (!row->target)
 		return true;
 	if (row->function)
-		return btf__find_by_name_kind(btf, row->target, BTF_KIND_FUNC) >
-		       0;
-	return tracepoint_arguments(btf, row->target) >= 0;
+		return kernel_has_function(btf, row->target);
+	return kernel_has_tracepoint(btf, row->target);
 }
 
 static bool is_wanted(const struct kernel_sockets *sockets,
 		      const struct sockets_program *row)
 {
-	if (row->unless && tracepoint_arguments(sockets->btf, row->unless) >= 0)
+	if (row->unless && kernel_has_tracepoint(sockets->btf, row->unless))
 		return false;
 	if (row->hook == HOOK_TICK)
 		return !sockets->options.no_tick;
@@ -220,13 +220,12 @@ static int programs_try(struct kernel_sockets *sockets)
 
 static int refused(struct fault *ret_fault, int rc)
 {
-	if (rc == -EPERM || rc == -EACCES)
-		return fault_set(ret_fault, rc,
-				 "BPF is not permitted: needs root, or "
-				 "CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN; a "
-				 "locked-down kernel refuses it to all");
-	return fault_set(ret_fault, rc, "BPF for sockets: %s",
-			 err_sentence(rc));
+	if (rc != -EPERM)
+		return kernel_bpf_refused(ret_fault, rc, "sockets");
+	return fault_set(ret_fault, rc,
+			 "BPF is not permitted: needs root, or CAP_BPF, "
+			 "CAP_PERFMON and CAP_NET_ADMIN; a locked-down kernel "
+			 "refuses it to all");
 }
 
 static bool counts_calls(const struct kernel_sockets *sockets)

@@ -57,22 +57,6 @@ static uint64_t peer_hash(const struct session_table *table,
 	return XXH3_64bits(bytes, sizeof bytes);
 }
 
-static bool peer_same(const struct sockaddr_storage *a,
-		      const struct sockaddr_storage *b)
-{
-	const struct sockaddr_in *a4 = (const void *)a, *b4 = (const void *)b;
-	const struct sockaddr_in6 *a6 = (const void *)a, *b6 = (const void *)b;
-
-	if (a->ss_family != b->ss_family)
-		return false;
-	if (a->ss_family == AF_INET)
-		return a4->sin_port == b4->sin_port &&
-		       a4->sin_addr.s_addr == b4->sin_addr.s_addr;
-	return a6->sin6_port == b6->sin6_port &&
-	       a6->sin6_scope_id == b6->sin6_scope_id &&
-	       memcmp(&a6->sin6_addr, &b6->sin6_addr, 16) == 0;
-}
-
 static struct session *bucket_of(struct session_table *table, uint64_t hash)
 {
 	return &table->sessions[(hash % table->bucket_count) * WAYS];
@@ -86,7 +70,8 @@ static struct session *session_find(struct session_table *table,
 
 	for (size_t i = 0; i < WAYS; i++) {
 		if (ways[i].used && ways[i].hash == hash &&
-		    ways[i].ssid == ssid && peer_same(&ways[i].peer, peer))
+		    ways[i].ssid == ssid &&
+		    probe_address_same(&ways[i].peer, peer))
 			return &ways[i];
 	}
 	return NULL;
@@ -133,7 +118,7 @@ struct answer *session_answer_find(struct session_table *table,
 		struct answer *answer = NULL;
 
 		if (ways[i].used && ways[i].hash == hash &&
-		    peer_same(&ways[i].peer, peer))
+		    probe_address_same(&ways[i].peer, peer))
 			answer = session_answer_of(&ways[i], seq);
 		if (answer) {
 			*ret_session = &ways[i];
@@ -152,7 +137,7 @@ bool session_is_past(struct session_table *table,
 
 	for (size_t i = 0; i < WAYS; i++) {
 		if (!ways[i].used || ways[i].hash != hash ||
-		    !peer_same(&ways[i].peer, peer))
+		    !probe_address_same(&ways[i].peer, peer))
 			continue;
 		if ((int32_t)(ways[i].arrivals.highest - seq) < RECENT_COUNT)
 			return false;

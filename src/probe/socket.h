@@ -91,6 +91,10 @@ int probe_socket_events(struct probe_socket *socket, int count,
  * otherwise by counting what was sent, which is made good after a refusal. */
 bool probe_socket_keyed_stamps(const struct probe_socket *socket);
 
+/* Same family, address, port and, of IPv6, scope. */
+bool probe_address_same(const struct sockaddr_storage *a,
+			const struct sockaddr_storage *b);
+
 /* ---- watches --------------------------------------------------------------
  *
  * What somebody who watches this thread from inside the kernel (BPF) knows. */

@@ -241,7 +241,8 @@ def the_screen_lives_and_quits():
     with Hosts() as hosts:
         pid, terminal = on_a_terminal(hosts, "--rate", 200, "--tier", "T1")
         try:
-            screen = read_until(terminal, b"", [name.split()[1].encode() for name in SEGMENTS] +
+            screen = read_until(terminal, b"", [f"{one}-{two}".encode() for way in (OUT["T1"], IN["T1"])
+                                            for one, two in zip(way, way[1:])] +
                                 [b"round trip", b"its clock", b"q quit", b" sent"])
             check(b"Whose time" not in screen, "the table before the end")
             os.write(terminal, b"q")

@@ -290,7 +290,7 @@ def a_folder_of_cgroup_v2():
 
 
 def every_connection_of_many():
-    watch, _, _ = watched("connections", 40000, turn_ms=1000)
+    watch, _, _ = watched("connections", 40000, turn_ms=1000, events_size=128 << 20)
     ends = [row for row in watch.sockets.values() if row["class"] == "tcp" and row["event"] == "end"]
     both = [row for row in ends if row["established_ns"]]
     lab.check(len(both) >= 80000, f"only {len(both)} ends of connections")
@@ -338,10 +338,10 @@ def limits_of_sixteen():
 
 
 def loss_is_sent_again_by_its_own_socket():
-    """One packet in 20 is thrown away: what is sent again is counted, and the bytes stay exact."""
+    """One packet in seven is thrown away: what is sent again is counted, and the bytes stay exact."""
     lab.need_tool("nft")
     rules = ("add table inet t; add chain inet t c { type filter hook input priority 0; };"
-             "add rule inet t c tcp flags != syn numgen random mod 20 == 0 drop")
+             "add rule inet t c tcp flags != syn numgen inc mod 7 == 0 drop")
     with lab.Pair("sockets", mtu=1500) as pair:
         lab.run(*lab.Pair.inside(pair.left, "nft", rules))
         lab.run(*lab.Pair.inside(pair.left, "ip", "link", "set", "lo", "mtu", "1500"))
@@ -353,7 +353,7 @@ def loss_is_sent_again_by_its_own_socket():
     row = next(row for row in watch.sockets.values() if any(owner["pid"] == sender and owner["tx_bytes"]
                                                              for owner in row["owners"]))
     lab.equal(row["why"], "fin", "the close")
-    lab.check(row["tcp"]["retrans_segs"] > 10, f"nothing was sent again: {row['tcp']}")
+    lab.check(row["tcp"]["retrans_segs"] > 0, f"nothing was sent again: {row['tcp']}")
     # One event may tell of several segments.
     lab.check(0 < row["retransmits"] <= row["tcp"]["retrans_segs"], f"{row['retransmits']} events")
     lab.check(row["tcp"]["bytes_retrans"] > 0 and row["tcp"]["srtt_us"] > 0, str(row["tcp"]))
