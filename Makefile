@@ -3,7 +3,7 @@ B       ?= build
 PREFIX  ?= /usr/local
 DESTDIR ?=
 
-.PHONY: all setup run test bench fuzz lint format install clean
+.PHONY: all setup run test vm bench fuzz lint format install clean
 
 all: $(B)/build.ninja
 	@ninja -C $(B) --quiet || ninja -C $(B)
@@ -21,6 +21,11 @@ run: $(B)/build.ninja
 test:
 	@tools/setup build test
 	@tools/test $(B)
+# The same programs under the distribution's other kernels, emulated: minutes.
+vm: $(B)/build.ninja
+	@tools/setup vm
+	@ninja -C $(B) --quiet
+	meson test -C $(B) --no-rebuild --print-errorlogs --suite vm
 # The sender of live frames is built if clang and libbpf were there to
 # configure with.
 bench: $(B)/build.ninja
