@@ -50,9 +50,9 @@ static int by_flow(const void *a, const void *b)
 	return order ? order : (left->seq > right->seq) * 2 - 1;
 }
 
-/* Runs to the end; the records come sorted by tuple. */
-static void run(const char *backend, const char *target, uint16_t workers,
-		struct sink *sink, struct engine_ledger *ledger)
+/* Metering 'target' into 'sink', under way. */
+static struct engine *started(const char *backend, const char *target,
+			      uint16_t workers, struct sink *sink)
 {
 	struct engine_options options = {.targets = &target,
 					 .target_count = 1,
@@ -65,20 +65,89 @@ static void run(const char *backend, const char *target, uint16_t workers,
 					 .context = sink};
 	struct engine *engine;
 	struct fault fault;
-	int rc;
 
 	*sink = (struct sink){0};
 	assert_int_equal(engine_create(&options, &engine, &fault), 0);
 	assert_int_equal(engine_start(engine), 0);
-	assert_int_equal(engine_start(engine), ERR_STATE);
+	return engine;
+}
+
+/* Collects to the end; the ledger adds up. */
+static void finish(struct engine *engine, struct engine_ledger *ledger)
+{
+	struct fault fault;
+	int rc;
+
 	while ((rc = engine_collect(engine, 100)) != ERR_END)
 		assert_true(rc >= 0);
-	assert_null(engine_fault(engine, 0));
 	engine_ledger(engine, ledger);
 	if (!engine_ledger_sound(ledger, &fault))
 		fail_msg("%s", fault.text);
+}
+
+/* Runs to the end; the records come sorted by tuple. */
+static void run(const char *backend, const char *target, uint16_t workers,
+		struct sink *sink, struct engine_ledger *ledger)
+{
+	struct engine *engine = started(backend, target, workers, sink);
+
+	assert_int_equal(engine_start(engine), ERR_STATE);
+	finish(engine, ledger);
+	assert_null(engine_fault(engine, 0));
 	engine_destroy(engine);
 	qsort(sink->records, sink->count, sizeof *sink->records, by_flow);
+}
+
+/* As many workers as that give the records that one gave. */
+static void run_same(const char *path, uint16_t workers, struct sink *one,
+		     struct engine_ledger *ledger)
+{
+	struct sink many;
+
+	run(NULL, path, workers, &many, ledger);
+	assert_int_equal(many.count, one->count);
+	for (size_t i = 0; i < one->count; i++) {
+		struct flow_record *a = &one->records[i];
+		struct flow_record *b = &many.records[i];
+
+		a->epoch = b->epoch = a->seq = b->seq = 0;
+		assert_memory_equal(a, b, sizeof *a);
+	}
+	free(many.records);
+}
+
+/* A new capture file, its head written. */
+static FILE *file_begin(char path[static 32])
+{
+	FILE *file;
+	int fd;
+
+	(void)snprintf(path, 32, "/tmp/sonde-engine-XXXXXX");
+	fd = mkstemp(path);
+	assert_true(fd >= 0);
+	file = fdopen(fd, "wb");
+	assert_non_null(file);
+	pcap_head(file);
+	return file;
+}
+
+#define FIFO_PATH   "/tmp/sonde-fifo-XXXXXX/pipe"
+#define FIFO_FOLDER 22 /* so long is the folder's name */
+
+/* 'path' is FIFO_PATH and becomes the pipe's. */
+static void fifo_make(char *path)
+{
+	path[FIFO_FOLDER] = 0;
+	assert_non_null(mkdtemp(path));
+	path[FIFO_FOLDER] = '/';
+	assert_int_equal(mkfifo(path, 0600), 0);
+}
+
+static void fifo_remove(char *path)
+{
+	unlink(path);
+	path[FIFO_FOLDER] = 0;
+	rmdir(path);
 }
 
 static void meters_every_frame_and_the_ledger_adds_up(void **state)
@@ -100,25 +169,15 @@ static void meters_every_frame_and_the_ledger_adds_up(void **state)
 static void gives_the_same_records_with_any_number_of_workers(void **state)
 {
 	struct engine_ledger ledger;
-	struct sink one, many;
+	struct sink one;
 	char path[32];
 
 	(void)state;
 	pcap_file(path, PACKETS, FLOWS);
 	run(NULL, path, 1, &one, &ledger);
 	assert_int_equal(one.count, FLOWS);
-	for (uint16_t workers = 2; workers <= 4; workers++) {
-		run(NULL, path, workers, &many, &ledger);
-		assert_int_equal(many.count, one.count);
-		for (size_t i = 0; i < one.count; i++) {
-			struct flow_record *a = &one.records[i];
-			struct flow_record *b = &many.records[i];
-
-			a->epoch = b->epoch = a->seq = b->seq = 0;
-			assert_memory_equal(a, b, sizeof *a);
-		}
-		free(many.records);
-	}
+	for (uint16_t workers = 2; workers <= 4; workers++)
+		run_same(path, workers, &one, &ledger);
 	free(one.records);
 	unlink(path);
 }
@@ -128,15 +187,8 @@ static void gives_the_same_records_with_any_number_of_workers(void **state)
 static void late_file(char path[static 32])
 {
 	uint64_t random = 1;
-	FILE *file;
-	int fd;
+	FILE *file = file_begin(path);
 
-	(void)snprintf(path, 32, "/tmp/sonde-engine-XXXXXX");
-	fd = mkstemp(path);
-	assert_true(fd >= 0);
-	file = fdopen(fd, "wb");
-	assert_non_null(file);
-	pcap_head(file);
 	for (uint32_t i = 0; i < PACKETS; i++) {
 		uint64_t late_ms;
 
@@ -153,7 +205,7 @@ static void late_file(char path[static 32])
 static void ends_flows_alike_when_frames_come_late(void **state)
 {
 	struct engine_ledger ledger;
-	struct sink one, many;
+	struct sink one;
 	char path[32];
 
 	(void)state;
@@ -164,18 +216,8 @@ static void ends_flows_alike_when_frames_come_late(void **state)
 	assert_true(ledger.flow.ended_idle > PACKETS / 10);
 	assert_true(ledger.flow.ended_active > 100);
 	assert_true(ledger.flow.time_backwards > PACKETS / 20);
-	for (uint16_t workers = 2; workers <= 4; workers++) {
-		run(NULL, path, workers, &many, &ledger);
-		assert_int_equal(many.count, one.count);
-		for (size_t i = 0; i < one.count; i++) {
-			struct flow_record *a = &one.records[i];
-			struct flow_record *b = &many.records[i];
-
-			a->epoch = b->epoch = a->seq = b->seq = 0;
-			assert_memory_equal(a, b, sizeof *a);
-		}
-		free(many.records);
-	}
+	for (uint16_t workers = 2; workers <= 4; workers++)
+		run_same(path, workers, &one, &ledger);
 	run_flow = (struct flow_options){0};
 	free(one.records);
 	unlink(path);
@@ -185,15 +227,8 @@ static void ends_flows_alike_when_frames_come_late(void **state)
 static void skewed_file(char path[static 32])
 {
 	uint64_t at_ns = UINT64_C(1700000000000000000);
-	FILE *file;
-	int fd;
+	FILE *file = file_begin(path);
 
-	(void)snprintf(path, 32, "/tmp/sonde-engine-XXXXXX");
-	fd = mkstemp(path);
-	assert_true(fd >= 0);
-	file = fdopen(fd, "wb");
-	assert_non_null(file);
-	pcap_head(file);
 	for (uint32_t i = 0; i < PACKETS; i++) {
 		/* some late by up to 7 ms; idle for longer than a timeout */
 		at_ns += i % 5000 == 4999 ? UINT64_C(400000000000) : 1000000;
@@ -209,7 +244,7 @@ static void
 elephants_late_packets_and_a_clock_set_back_are_the_same_to_all(void **state)
 {
 	struct engine_ledger ledger;
-	struct sink one, many;
+	struct sink one;
 	char path[32];
 
 	(void)state;
@@ -217,17 +252,8 @@ elephants_late_packets_and_a_clock_set_back_are_the_same_to_all(void **state)
 	run(NULL, path, 1, &one, &ledger);
 	assert_true(one.count > FLOWS);
 	for (uint16_t workers = 2; workers <= 5; workers++) {
-		run(NULL, path, workers, &many, &ledger);
+		run_same(path, workers, &one, &ledger);
 		assert_int_equal(ledger.engine.decoded, PACKETS);
-		assert_int_equal(many.count, one.count);
-		for (size_t i = 0; i < one.count; i++) {
-			struct flow_record *a = &one.records[i];
-			struct flow_record *b = &many.records[i];
-
-			a->epoch = b->epoch = a->seq = b->seq = 0;
-			assert_memory_equal(a, b, sizeof *a);
-		}
-		free(many.records);
 	}
 	free(one.records);
 	unlink(path);
@@ -237,31 +263,16 @@ elephants_late_packets_and_a_clock_set_back_are_the_same_to_all(void **state)
 static void a_stop_in_the_middle_loses_nothing_that_was_taken(void **state)
 {
 	char path[32];
-	const char *target = path;
 
 	(void)state;
 	pcap_file(path, PACKETS, FLOWS);
 	for (uint16_t workers = 1; workers <= 4; workers++) {
-		struct sink sink = {0};
-		struct engine_options options = {.targets = &target,
-						 .target_count = 1,
-						 .workers = workers,
-						 .meter = true,
-						 .flush = true,
-						 .record = sink_take,
-						 .context = &sink};
+		struct sink sink;
 		struct engine_ledger ledger;
-		struct engine *engine;
-		struct fault fault;
+		struct engine *engine = started(NULL, path, workers, &sink);
 
-		assert_int_equal(engine_create(&options, &engine, &fault), 0);
-		assert_int_equal(engine_start(engine), 0);
 		engine_stop(engine);
-		while (engine_collect(engine, 100) != ERR_END)
-			;
-		engine_ledger(engine, &ledger);
-		if (!engine_ledger_sound(&ledger, &fault))
-			fail_msg("%s", fault.text);
+		finish(engine, &ledger);
 		assert_int_equal(ledger.engine.records, sink.count);
 		engine_destroy(engine);
 		free(sink.records);
@@ -289,41 +300,23 @@ static pid_t writer_start(const char *path)
 
 static void a_stop_deep_in_a_stream_loses_nothing_that_was_taken(void **state)
 {
-	char path[] = "/tmp/sonde-fifo-XXXXXX/pipe";
-	const char *target = path;
+	char path[] = FIFO_PATH;
 
 	(void)state;
-	path[22] = 0;
-	assert_non_null(mkdtemp(path));
-	path[22] = '/';
-	assert_int_equal(mkfifo(path, 0600), 0);
+	fifo_make(path);
 	for (uint16_t workers = 1; workers <= 4; workers++) {
-		struct sink sink = {0};
-		struct engine_options options = {.targets = &target,
-						 .target_count = 1,
-						 .workers = workers,
-						 .meter = true,
-						 .flush = true,
-						 .record = sink_take,
-						 .context = &sink};
+		struct sink sink;
 		pid_t writer = writer_start(path);
 		struct engine_ledger ledger;
-		struct engine *engine;
-		struct fault fault;
+		struct engine *engine = started(NULL, path, workers, &sink);
 		uint64_t packets = 0;
 
-		assert_int_equal(engine_create(&options, &engine, &fault), 0);
-		assert_int_equal(engine_start(engine), 0);
 		do {
 			engine_collect(engine, 10);
 			engine_ledger(engine, &ledger);
 		} while (ledger.engine.frames < UINT64_C(5) * PACKETS);
 		engine_stop(engine);
-		while (engine_collect(engine, 100) != ERR_END)
-			;
-		engine_ledger(engine, &ledger);
-		if (!engine_ledger_sound(&ledger, &fault))
-			fail_msg("%s", fault.text);
+		finish(engine, &ledger);
 		for (size_t i = 0; i < sink.count; i++)
 			packets += sink.records[i].packets[0];
 		assert_int_equal(packets, ledger.engine.frames);
@@ -332,16 +325,13 @@ static void a_stop_deep_in_a_stream_loses_nothing_that_was_taken(void **state)
 		assert_int_equal(kill(writer, SIGKILL), 0);
 		assert_int_equal(waitpid(writer, NULL, 0), writer);
 	}
-	unlink(path);
-	path[22] = 0;
-	rmdir(path);
+	fifo_remove(path);
 }
 
 /* What was read before the fault is metered, and the fault is told once. */
 static void a_cut_file_is_metered_up_to_the_cut(void **state)
 {
 	char path[32];
-	const char *target = path;
 	struct stat st;
 
 	(void)state;
@@ -349,27 +339,13 @@ static void a_cut_file_is_metered_up_to_the_cut(void **state)
 	assert_int_equal(stat(path, &st), 0);
 	assert_int_equal(truncate(path, st.st_size - 30), 0);
 	for (uint16_t workers = 1; workers <= 4; workers++) {
-		struct sink sink = {0};
-		struct engine_options options = {.targets = &target,
-						 .target_count = 1,
-						 .workers = workers,
-						 .meter = true,
-						 .flush = true,
-						 .record = sink_take,
-						 .context = &sink};
+		struct sink sink;
 		struct engine_ledger ledger;
-		struct engine *engine;
-		struct fault fault;
+		struct engine *engine = started(NULL, path, workers, &sink);
 
-		assert_int_equal(engine_create(&options, &engine, &fault), 0);
-		assert_int_equal(engine_start(engine), 0);
-		while (engine_collect(engine, 100) != ERR_END)
-			;
+		finish(engine, &ledger);
 		assert_non_null(engine_fault(engine, 0));
 		assert_null(engine_fault(engine, 1));
-		engine_ledger(engine, &ledger);
-		if (!engine_ledger_sound(&ledger, &fault))
-			fail_msg("%s", fault.text);
 		assert_int_equal(ledger.flow.metered, PACKETS - 1);
 		engine_destroy(engine);
 		free(sink.records);
@@ -410,15 +386,9 @@ static void refuses_bad_options_and_names_them(void **state)
 /* A pipe that stays open stands for an interface: the engine lives. */
 static void answers_updates_and_lookups_while_it_runs(void **state)
 {
-	char path[] = "/tmp/sonde-fifo-XXXXXX/pipe";
-	const char *target = path;
-	struct sink sink = {0};
-	struct engine_options options = {.targets = &target,
-					 .target_count = 1,
-					 .meter = true,
-					 .flush = true,
-					 .record = sink_take,
-					 .context = &sink};
+	char path[] = FIFO_PATH;
+	struct engine_ledger ledger;
+	struct sink sink;
 	struct packet_tuple tuple = {.address = {{10, 0, 0, 5}, {192, 0, 2, 5}},
 				     .port = {0x4001, 53},
 				     .protocol = 17,
@@ -426,22 +396,17 @@ static void answers_updates_and_lookups_while_it_runs(void **state)
 				     .interface = ENGINE_INTERFACE_ANY};
 	struct flow_record record;
 	struct engine *engine;
-	struct fault fault;
 	FILE *file;
 
 	(void)state;
-	path[22] = 0;
-	assert_non_null(mkdtemp(path));
-	path[22] = '/';
-	assert_int_equal(mkfifo(path, 0600), 0);
+	fifo_make(path);
 	file = fopen(path, "r+b"); /* both ends: opening does not block */
 	assert_non_null(file);
 	pcap_head(file);
 	for (uint32_t i = 0; i < 100; i++)
 		pcap_udp(file, UINT64_C(1700000000000000000) + i, i % 10, 0);
 	assert_int_equal(fflush(file), 0);
-	assert_int_equal(engine_create(&options, &engine, &fault), 0);
-	assert_int_equal(engine_start(engine), 0);
+	engine = started(NULL, path, 0, &sink);
 	while (!engine_lookup(engine, &tuple, &record) ||
 	       record.packets[0] < 10)
 		engine_collect(engine, 10);
@@ -455,15 +420,12 @@ static void answers_updates_and_lookups_while_it_runs(void **state)
 	assert_int_equal(sink.updates, 10);
 	assert_int_equal(sink.count, 0);
 	engine_stop(engine);
-	while (engine_collect(engine, 100) != ERR_END)
-		;
+	finish(engine, &ledger);
 	assert_int_equal(sink.count, 10);
 	engine_destroy(engine);
 	assert_int_equal(fclose(file), 0);
 	free(sink.records);
-	unlink(path);
-	path[22] = 0;
-	rmdir(path);
+	fifo_remove(path);
 }
 
 int main(void)
