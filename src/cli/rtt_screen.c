@@ -216,7 +216,7 @@ static int segments_draw(const struct rtt_screen *screen,
 			 const struct rtt_result *result, int line, int end)
 {
 	struct rtt_shares shares;
-	bool drawn[SEGMENT_MAX];
+	bool drawn[SEGMENT_MAX] = {false};
 	double from = 0, folded = 0;
 	size_t left_out;
 

