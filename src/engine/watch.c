@@ -325,8 +325,17 @@ static int finish(struct watch *watch)
 static void gather(struct watch *watch)
 {
 	watch->gathered = watch->clocks_last.mono;
-	if (watch->feed->gather(watch->object, &watch->visitor) >= 0)
-		names_read(watch, 1);
+	if (watch->feed->gather(watch->object, &watch->visitor) < 0)
+		return;
+	names_read(watch, 1);
+	/* Its last buckets may ask whether a socket's ports are wanted, and
+	 * its container may not be known yet: then the reading tells it. */
+	if (watch->options.filter.port_count +
+		    watch->options.filter.container_count >
+	    0)
+		return;
+	watch_processes_name(watch, false);
+	watch_sockets_tell(watch);
 }
 
 /* A reading that could pass the deadline is left to the end. */

@@ -105,6 +105,8 @@ struct socket {
 	bool ended;
 	bool matches; /* the filtered ports */
 	bool used;
+	bool listed; /* in the list of those that changed; outlives the socket
+		      */
 };
 
 /* ---- intervals ---- */
@@ -241,6 +243,8 @@ void watch_process_loose(struct watch *watch,
 			 const struct kernel_process_bytes *bytes);
 /* Notes that it changes in this turn: before the change. */
 void watch_process_touch(struct watch *watch, struct process *process);
+/* Looks for names that are not known yet; 'counts': tries are. */
+void watch_processes_name(struct watch *watch, bool counts);
 /* After the owners' turn: names, containers; makes room. */
 void watch_processes_turn(struct watch *watch);
 void watch_process_fill(struct watch *watch, struct process *process);
@@ -265,7 +269,7 @@ void watch_sockets_fini(struct watch *watch);
 void watch_socket_take(struct watch *watch, const struct kernel_socket *record);
 /* NULL: not known. */
 const struct socket *watch_socket_find(const struct watch *watch, uint64_t id);
-/* Tells those that ended, after watch_sockets_turn(); at the run's end all. */
+/* Tells those that ended; at the run's end all. */
 void watch_sockets_tell(struct watch *watch);
 void watch_sockets_tell_all(struct watch *watch);
 /* After a reading: rates, samples. */

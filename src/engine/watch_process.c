@@ -216,15 +216,15 @@ static bool name_find(struct watch *watch, struct process *process)
 	return process->shown.owner;
 }
 
-static void names_find(struct watch *watch)
+void watch_processes_name(struct watch *watch, bool counts)
 {
 	uint32_t *link = &watch->open_head;
 
 	while (*link != SLOT_NONE) {
 		struct process *process = &watch->processes[*link];
 
-		if (name_find(watch, process) ||
-		    ++process->tries >= TRIES_MAX) {
+		process->tries += counts;
+		if (name_find(watch, process) || process->tries >= TRIES_MAX) {
 			*link = process->next_open;
 			process->open = false;
 			watch->counters.processes_unknown +=
@@ -313,7 +313,7 @@ static void room_make(struct watch *watch)
 
 void watch_processes_turn(struct watch *watch)
 {
-	names_find(watch);
+	watch_processes_name(watch, true);
 	rates_set(watch);
 	room_make(watch);
 }

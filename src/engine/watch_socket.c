@@ -62,6 +62,8 @@ static void socket_begin(const struct watch *watch, struct socket *socket,
 			 const struct kernel_socket *record)
 {
 	*socket = (struct socket){.last = {.id = record->id},
+				  .listed = socket->listed,
+				  .next_touched = socket->next_touched,
 				  .main = SLOT_NONE,
 				  .turn = UINT32_MAX,
 				  .rate_turn = UINT32_MAX,
@@ -93,6 +95,9 @@ static void socket_touch(struct watch *watch, struct socket *socket)
 	socket->turn = watch->turn;
 	socket->before_tx = socket->last.traffic.tx_bytes;
 	socket->before_rx = socket->last.traffic.rx_bytes;
+	if (socket->listed)
+		return;
+	socket->listed = true;
 	socket->next_touched = watch->socket_touched_head;
 	watch->socket_touched_head = (uint32_t)(socket - watch->sockets);
 }
@@ -484,7 +489,7 @@ void watch_socket_take(struct watch *watch, const struct kernel_socket *record)
 			ended_add(watch, socket);
 	} else if (record->event == KERNEL_SOCKET_END) {
 		/* Without room nothing of it was counted: all of it is new. */
-		struct socket alone;
+		struct socket alone = {.listed = false};
 
 		socket_begin(watch, &alone, record);
 		record_apply(watch, &alone, record);
@@ -542,6 +547,9 @@ void watch_sockets_turn(struct watch *watch)
 		const struct kernel_traffic *traffic = &socket->last.traffic;
 		struct watch_socket line;
 
+		socket->listed = false;
+		if (!socket->used)
+			continue;
 		if (span_s > 0) {
 			socket->tx_bps = (double)(traffic->tx_bytes -
 						  socket->before_tx) /

@@ -63,12 +63,18 @@ static void socket_take(void *context, const struct watch_socket *socket)
 	watch_json_socket(context, "socket", socket);
 }
 
+static char root[] = "/tmp/sonde-lines-XXXXXX", proc[64];
+
+static void root_remove(void)
+{
+	(void)rmdir(proc);
+	(void)rmdir(root);
+}
+
 /* The lines of a run of half a second, in memory. */
 static void lines_make(struct watch_run *run, struct feed *feed,
 		       const struct watch_cli_options *options)
 {
-	static char root[] = "/tmp/sonde-lines-XXXXXX";
-	static char proc[64];
 	struct watch_options watch = {
 		.duration_ns = NS_PER_S / 2,
 		.turn_ns = NS_PER_S / 4,
@@ -87,6 +93,7 @@ static void lines_make(struct watch_run *run, struct feed *feed,
 		assert_non_null(mkdtemp(root));
 		(void)snprintf(proc, sizeof proc, "%s/proc", root);
 		assert_int_equal(mkdir(proc, 0700), 0);
+		(void)atexit(root_remove);
 	}
 	feed_init(feed);
 	feed->context = feed;

@@ -65,17 +65,23 @@ static void process_take(void *context, const struct watch_process *process)
 	told->processes++;
 }
 
+static char root[] = "/tmp/sonde-watch-XXXXXX", proc[64];
+
+static void root_remove(void)
+{
+	(void)rmdir(proc);
+	(void)rmdir(root);
+}
+
 /* A root without a process. */
 static char *empty_root(void)
 {
-	static char root[] = "/tmp/sonde-watch-XXXXXX";
-	static char proc[64];
-
 	if (*proc)
 		return root;
 	assert_non_null(mkdtemp(root));
 	(void)snprintf(proc, sizeof proc, "%s/proc", root);
 	assert_int_equal(mkdir(proc, 0700), 0);
+	(void)atexit(root_remove);
 	return root;
 }
 
