@@ -44,8 +44,10 @@ bool owner_path_expand(const char *text, char *ret_path, size_t size);
 /* All of 'from', which the caller knows to fit; cut if he is wrong. */
 static inline void owner_text_copy(char *to, size_t size, const char *from)
 {
-	size_t length = strnlen(from, size - 1);
+	size_t length = strlen(from);
 
+	if (length >= size)
+		length = size - 1;
 	memmove(to, from, length);
 	to[length] = 0;
 }
