@@ -3,6 +3,7 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "cli/watch_private.h"
@@ -382,6 +383,15 @@ static bool on_terminal(void)
 	return isatty(STDIN_FILENO) && isatty(STDOUT_FILENO);
 }
 
+/* The inode of the first one is the kernel's constant PROC_PID_INIT_INO. */
+static bool pids_are_first(void)
+{
+	struct stat pids;
+
+	return stat("/proc/self/ns/pid", &pids) == 0 &&
+	       pids.st_ino == 0xeffffffcUL;
+}
+
 static int run_begin(struct watch_run *run, struct filters *numbers)
 {
 	struct watch_options options = options_of(run, numbers);
@@ -397,7 +407,10 @@ static int run_begin(struct watch_run *run, struct filters *numbers)
 		      stderr);
 		return EXIT_NOT_ABLE;
 	}
+	run->other_pids = !pids_are_first();
 	(void)watch_losses(run->watch, loss_print, NULL);
+	if (run->other_pids)
+		loss_print(NULL, WATCH_OTHER_PIDS);
 	signals_catch_for(stop_it, run->watch);
 	if (run->options->json)
 		watch_json_begin(run);

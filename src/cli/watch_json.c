@@ -86,6 +86,8 @@ static void hooks_put(struct watch_run *run)
 	put_list_end(&run->put);
 	put_list(&run->put, "lost");
 	(void)watch_losses(run->watch, sentence_put, &run->put);
+	if (run->other_pids)
+		sentence_put(&run->put, WATCH_OTHER_PIDS);
 	put_list_end(&run->put);
 }
 

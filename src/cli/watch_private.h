@@ -60,7 +60,14 @@ struct watch_run {
 	struct watch_line *top;      /* the connections that moved most */
 	size_t top_count, top_max;
 	bool filtered;
+	bool other_pids; /* this is not the first pid namespace */
 };
+
+/* What that costs: the kernel walks through our namespace's tasks alone. */
+#define WATCH_OTHER_PIDS                                                    \
+	"this is not the first pid namespace: processes have its numbers, " \
+	"and of those outside of ours bytes that no socket's record has "   \
+	"(Unix, packet) are missing, by as much as the ledger's residue"
 
 /* Sorting: below zero: a goes first. */
 int watch_process_compare(const struct watch_process *a,

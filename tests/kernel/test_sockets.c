@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "check.h"
@@ -15,7 +16,8 @@
 #include "base/err.h"
 #include "kernel/kernel.h"
 
-#define MINE_MAX 64
+#define MINE_MAX   64
+#define FIRST_PIDS 0xeffffffcUL /* inode of the first pid namespace */
 
 /* What was handed over of this process. */
 struct watch {
@@ -107,10 +109,14 @@ static void watch_begin(struct watch *watch,
 			struct kernel_sockets_options options)
 {
 	struct fault fault = {0};
+	struct stat pids;
 	int rc;
 
 	if (!kernel_points_built())
 		check_skip("this build lacks %s", kernel_points_lack());
+	if (stat("/proc/self/ns/pid", &pids) < 0 || pids.st_ino != FIRST_PIDS)
+		check_skip("this is not the first pid namespace: the kernel "
+			   "names this process by another number");
 	memset(watch, 0, sizeof *watch);
 	options.interval_ns = NS_PER_S / 100;
 	rc = kernel_sockets_open(&options, &watch->sockets, &fault);

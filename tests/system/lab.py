@@ -78,6 +78,13 @@ def need_root():
         raise Skip("network namespaces cannot be made here")
 
 
+def need_first_pids():
+    """The kernel names processes as its first pid namespace does, and tests know their own as theirs does."""
+    need_root()
+    if os.readlink("/proc/self/ns/pid") != "pid:[4026531836]":
+        raise Skip("this is not the first pid namespace: the kernel names processes by other numbers")
+
+
 def need_tracepoints():
     """Tier T2, or skip by what this machine says of it."""
     need_root()

@@ -22,7 +22,7 @@ import subprocess
 import sys
 import time
 
-from lab import BUILD, SONDE, SOURCE, Skip, check, folder, main, run, started, until
+from lab import BUILD, SONDE, SOURCE, Skip, check, folder, main, need_first_pids, run, started, until
 from line import PORT, RIGHT, Line
 
 INJECT = BUILD / "tests/system/inject"
@@ -323,11 +323,12 @@ def the_kernels_faults_are_named():
     named("queue", "reflector")
     named("driver", "reflector")
     named("interrupt", "reflector")
-    named("wake-up", "reflector")
 
 
 def the_readers_faults_are_named():
     need_injector()
+    need_first_pids()  # its thread is chosen by its number
+    named("wake-up", "reflector")
     named("hog", "reflector", way="hog", delay_ns=2_000_000, share=500)
     named("pause", "reflector", way="stop", delay_ns=2_000_000, share=500)
 

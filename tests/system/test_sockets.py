@@ -20,7 +20,7 @@ class Watch:
     """sockets_dump beside the block; afterwards what it said."""
 
     def __init__(self, **options):
-        lab.need_root()
+        lab.need_first_pids()
         self.options = {"turn_ms": 200, "interval_ms": 10, **options}
         self.lines = []
 
@@ -174,6 +174,7 @@ def watched(*arguments, **options):
 
 
 def every_way_to_send_and_receive():
+    lab.need_first_pids()
     names = lab.run(TRAFFIC, "list").stdout.split()
     lab.equal(len(names), 24, "scenarios")
     for name in names:

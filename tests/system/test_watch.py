@@ -58,7 +58,7 @@ print(os.getpid(), child, flush=True)
 
 def need_watch():
     """Counting works here, or skip by what this machine says of it."""
-    lab.need_root()
+    lab.need_first_pids()
     rows = [json.loads(line) for line in lab.sonde("doctor", "-f", "json", check_rc=None).stdout.splitlines()]
     rows = [row for row in rows if row["area"] == "Sockets"]
     if not any(row["name"] == "sock_send_length" or row["verdict"] == "ok" for row in rows):
@@ -69,6 +69,7 @@ class Watch:
     """A run of 'sonde watch --json'; its lines by type once it has ended."""
 
     def __init__(self, *options):
+        lab.need_first_pids()
         # Into a file: whoever reads must not keep it waiting.
         self.out = tempfile.TemporaryFile("w+", encoding="utf-8")
         self.process = subprocess.Popen([str(lab.SONDE), "watch", "--json", *map(str, options)], stdout=self.out,
