@@ -10,7 +10,7 @@
 #define OWNER_NOTES_MAX 32
 #define OWNER_WANTS_MAX 4096
 #define OWNER_TRIES_MAX 12
-#define OWNER_FILE_SIZE (4 * 1024 * 1024) /* the largest that is read */
+#define OWNER_FILE_SIZE (4L << 20) /* the largest that is read */
 #define OWNER_FOLDERS   64
 #define OWNER_HELPERS   4096
 #define OWNER_USERS     4096

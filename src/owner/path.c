@@ -147,7 +147,9 @@ static bool pod_uid_copy(struct part part, char *ret_uid)
 		if (!isxdigit((unsigned char)byte) && byte != '-' &&
 		    byte != '_')
 			return false;
-		ret_uid[i] = byte == '_' ? '-' : byte;
+		ret_uid[i] = byte;
+		if (byte == '_')
+			ret_uid[i] = '-';
 	}
 	ret_uid[part.length] = 0;
 	return true;

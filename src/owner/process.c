@@ -214,22 +214,22 @@ static struct process *of_view(struct owner_table *table,
 }
 
 void owner_process_hold(struct owner_table *table,
-			const struct owner_process *view)
+			const struct owner_process *process)
 {
-	struct process *process = of_view(table, view);
+	struct process *held = of_view(table, process);
 
-	process->holds++;
-	ended_unlink(table, process);
+	held->holds++;
+	ended_unlink(table, held);
 }
 
 void owner_process_release(struct owner_table *table,
-			   const struct owner_process *view)
+			   const struct owner_process *process)
 {
-	struct process *process = of_view(table, view);
+	struct process *held = of_view(table, process);
 
-	if (process->holds > 0)
-		process->holds--;
-	ended_link(table, process);
+	if (held->holds > 0)
+		held->holds--;
+	ended_link(table, held);
 }
 
 static void want(struct owner_table *table, uint32_t pid, uint64_t start_ns)

@@ -383,18 +383,28 @@ def without_a_privilege_it_says_so():
     lab.check("doctor" in done.stderr and "sonde run" in done.stderr, f"it says: {done.stderr}")
 
 
+def links_of(pid):
+    """How many programs it has attached."""
+    links = 0
+    for fd in os.scandir(f"/proc/{pid}/fd"):
+        with contextlib.suppress(OSError):
+            links += "bpf_link" in os.readlink(fd.path)
+    return links
+
+
 def the_tables_name_everything():
     need_watch()
-    with space() as name, lab.started(lab.SONDE, "watch", "--duration", "2s", stdout=subprocess.PIPE,
+    with space() as name, lab.started(lab.SONDE, "watch", "--duration", "10m", stdout=subprocess.PIPE,
                                       stderr=subprocess.PIPE, text=True) as process:
-        time.sleep(0.7)
-        receiver, sender = pair_run(name, 20, 20000)
+        lab.until("it counts", lambda: links_of(process.pid) >= 10)
+        time.sleep(0.5)
+        _, sender = pair_run(name, 20, 20000)
+        process.send_signal(signal.SIGINT)
         out, errors = process.communicate(timeout=30)
     lab.equal((process.returncode, errors), (0, ""), "exit and errors")
     for word in ("PID", "LEDGER", "COST", "SOCKET", "tcp_sent_bytes", "intervals of 100ms"):
         lab.check(word in out, f"no {word} in:\n{out}")
     lab.check(re.search(rf"^ *{sender} .*40[0-9] kB", out, re.M), f"no line of {sender} in:\n{out}")
-    _ = receiver
 
 
 class Terminal:
