@@ -287,6 +287,15 @@ static struct watch_filter filter_of(const struct watch_cli_options *options,
 	};
 }
 
+/* The inode of the first one is the kernel's constant PROC_PID_INIT_INO. */
+static bool pids_are_first(void)
+{
+	struct stat pids;
+
+	return stat("/proc/self/ns/pid", &pids) == 0 &&
+	       pids.st_ino == 0xeffffffcUL;
+}
+
 static struct watch_options options_of(struct watch_run *run,
 				       struct filters *numbers)
 {
@@ -355,6 +364,26 @@ static int run_loop(struct watch_run *run)
 	return rc;
 }
 
+/* Containers may begin while it counts: only at the end it is sure. */
+static void strangers_print(struct watch_run *run)
+{
+	const struct option_list *names = &run->options->containers;
+
+	for (size_t i = 0; i < names->count; i++) {
+		const char *name = names->texts[i];
+		bool seen = false;
+
+		for (size_t slot = 0; slot < watch_container_count(run->watch);
+		     slot++)
+			seen |= watch_container_named(
+				watch_container_at(run->watch, slot), name);
+		if (!seen)
+			fprintf(stderr,
+				"sonde: watch: no container '%s' was seen\n",
+				name);
+	}
+}
+
 static int run_end(struct watch_run *run, int rc)
 {
 	const char *ended = rc != ERR_END            ? "failed"
@@ -372,6 +401,7 @@ static int run_end(struct watch_run *run, int rc)
 	} else {
 		watch_table_print(run, stdout);
 	}
+	strangers_print(run);
 	if (run->put.failed && run->put.failed != EPIPE)
 		fprintf(stderr, "sonde: standard output: %s\n",
 			err_sentence(-run->put.failed));
@@ -381,15 +411,6 @@ static int run_end(struct watch_run *run, int rc)
 static bool on_terminal(void)
 {
 	return isatty(STDIN_FILENO) && isatty(STDOUT_FILENO);
-}
-
-/* The inode of the first one is the kernel's constant PROC_PID_INIT_INO. */
-static bool pids_are_first(void)
-{
-	struct stat pids;
-
-	return stat("/proc/self/ns/pid", &pids) == 0 &&
-	       pids.st_ino == 0xeffffffcUL;
 }
 
 static int run_begin(struct watch_run *run, struct filters *numbers)
@@ -453,6 +474,28 @@ static int watch_run(const struct watch_cli_options *options)
 	return rc;
 }
 
+/* The process that 'text' names; a thread's number names none of its own. */
+static int process_check(const char *text)
+{
+	char path[64], line[256];
+	unsigned long tgid = 0;
+	FILE *status;
+
+	(void)snprintf(path, sizeof path, "/proc/%s/status", text);
+	status = fopen(path, "re");
+	if (!status)
+		return usage_fail("watch: pid: there is no process %s", text);
+	while (fgets(line, sizeof line, status)) {
+		if (strncmp(line, "Tgid:", strlen("Tgid:")) == 0)
+			tgid = strtoul(line + strlen("Tgid:"), NULL, 10);
+	}
+	(void)fclose(status);
+	if (tgid != 0 && tgid != strtoul(text, NULL, 10))
+		return usage_fail("watch: pid: %s is a thread of process %lu",
+				  text, tgid);
+	return -1;
+}
+
 static int options_check(const struct watch_cli_options *options)
 {
 	if (options->pids.count > FILTERS_MAX ||
@@ -463,6 +506,12 @@ static int options_check(const struct watch_cli_options *options)
 	    (options->samples || options->events || options->per_socket))
 		return usage_fail("watch: --samples, --events and --per-socket "
 				  "go with --json");
+	for (size_t i = 0; i < options->pids.count && pids_are_first(); i++) {
+		int rc = process_check(options->pids.texts[i]);
+
+		if (rc >= 0)
+			return rc;
+	}
 	return -1;
 }
 

@@ -335,6 +335,9 @@ size_t watch_container_count(const struct watch *watch);
 void watch_containers_sum(struct watch *watch);
 const struct watch_container *watch_container_at(const struct watch *watch,
 						 size_t slot);
+/* Whether that is its name, or how its id begins: as the filter takes it. */
+bool watch_container_named(const struct watch_container *container,
+			   const char *name);
 size_t watch_link_count(const struct watch *watch);
 const struct watch_link *watch_link_at(const struct watch *watch, size_t slot);
 

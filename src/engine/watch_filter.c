@@ -12,16 +12,20 @@ static bool pid_wanted(const struct watch_filter *filter, uint32_t pid)
 	return filter->pid_count == 0;
 }
 
+bool watch_container_named(const struct watch_container *container,
+			   const char *name)
+{
+	return strcmp(container->owner.name, name) == 0 ||
+	       strncmp(container->owner.id, name, strlen(name)) == 0;
+}
+
 static bool container_wanted(const struct watch_filter *filter,
 			     const struct watch_container *container)
 {
 	if (filter->container_count == 0)
 		return true;
 	for (size_t i = 0; container && i < filter->container_count; i++) {
-		const char *wanted = filter->containers[i];
-
-		if (strcmp(container->owner.name, wanted) == 0 ||
-		    strncmp(container->owner.id, wanted, strlen(wanted)) == 0)
+		if (watch_container_named(container, filter->containers[i]))
 			return true;
 	}
 	return false;

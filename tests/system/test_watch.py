@@ -383,6 +383,17 @@ def without_a_privilege_it_says_so():
     lab.check("doctor" in done.stderr and "sonde run" in done.stderr, f"it says: {done.stderr}")
 
 
+def who_is_not_there_is_named():
+    need_watch()
+    with subprocess.Popen(["true"]) as gone:
+        gone.wait()
+    for pid, said in ((gone.pid, f"there is no process {gone.pid}"), (0, "out of range")):
+        done = lab.sonde("watch", "--pid", pid, "--duration", "1s", check_rc=2)
+        lab.check(said in done.stderr and not done.stdout, f"--pid {pid}: {done.stderr}")
+    done = lab.sonde("watch", "--container", "nosuch", "--duration", "100ms")
+    lab.check("no container 'nosuch' was seen" in done.stderr, done.stderr)
+
+
 def links_of(pid):
     """How many programs it has attached."""
     links = 0
@@ -491,5 +502,5 @@ if __name__ == "__main__":
              a_stopped_reader_is_flagged_and_loses_nothing, tiny_rings_are_flagged_and_totals_stay_exact,
              a_killed_process_keeps_its_bytes, a_socket_of_before_the_start_is_counted_from_then,
              an_interrupt_prints_what_was_measured, whoever_reads_slowly_keeps_nothing_up, a_reader_that_leaves_ends_it,
-             events_and_samples_are_told, without_a_privilege_it_says_so, the_tables_name_everything,
-             the_live_view_leads_from_processes_to_a_connection)
+             events_and_samples_are_told, who_is_not_there_is_named, without_a_privilege_it_says_so,
+             the_tables_name_everything, the_live_view_leads_from_processes_to_a_connection)
